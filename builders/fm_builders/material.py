@@ -1,0 +1,125 @@
+"""What question kinds and captions are made of: one annotated clip, its good tracks and their windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from fm_hub.claims import Scene
+from fm_hub.records import VISIBLE, Annotation, Clip, Track
+
+__all__ = ["Material", "Span"]
+
+MAX_GAP = 0.35
+"""Seconds without a sighting after which a track's stretch ends."""
+MIN_STRETCH = 1.0
+"""Seconds that a stretch must last to be asked about."""
+AT_EDGE = 0.15
+"""A stretch this close to the clip's start or end, in seconds, is taken to reach it."""
+SPLIT_ABOVE = 3.0
+"""A stretch longer than this, in seconds, is also asked about by halves."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds of a clip, rounded to milliseconds."""
+
+    t0: float
+    t1: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.t1 - self.t0
+
+
+@dataclass(frozen=True)
+class Material:
+    """An annotated clip as the question kinds see it."""
+
+    annotation: Annotation
+    min_quality: float
+
+    @property
+    def clip(self) -> Clip:
+        """The clip's row."""
+        return self.annotation.clip
+
+    @property
+    def camera(self) -> str:
+        """``static``, ``moving`` or ``unknown``."""
+        return self.annotation.camera.label
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The clip's tables, for claims."""
+        return Scene.of(self.annotation)
+
+    @cached_property
+    def whole(self) -> Span:
+        """From the first to the last sampled frame."""
+        return Span(round(float(self.scene.t[0]), 3), round(float(self.scene.t[-1]), 3))
+
+    @cached_property
+    def good(self) -> list[Track]:
+        """Tracks good enough to ask about, with a stretch that is long enough, in order of id."""
+        tracks = [t for t in self.annotation.tracks if t.quality >= self.min_quality and self.stretch(t) is not None]
+        return sorted(tracks, key=lambda t: t.track_id)
+
+    def stretch(self, track: Track) -> Span | None:
+        """The longest span in which a track is seen without a gap; None if there is none of use."""
+        t = self.scene.t[track.frame[track.state == VISIBLE]]
+        if not len(t):
+            return None
+        breaks = np.nonzero(np.diff(t) > MAX_GAP)[0] + 1
+        parts = np.split(t, breaks)
+        best = max(parts, key=lambda x: (float(x[-1] - x[0]), -float(x[0])))
+        span = self._snap(float(best[0]), float(best[-1]))
+        return span if span.seconds >= MIN_STRETCH else None
+
+    def complete(self, track: Track) -> bool:
+        """Whether a track's stretch holds all but a few of its sightings."""
+        span = self.stretch(track)
+        if span is None:
+            return False
+        t = self.scene.t[track.frame[track.state == VISIBLE]]
+        return bool(np.mean(self.scene.inside(t, span.t0, span.t1)) >= 0.9)
+
+    def _snap(self, t0: float, t1: float) -> Span:
+        whole = self.whole
+        start = whole.t0 if t0 - whole.t0 <= AT_EDGE else round(t0, 3)
+        end = whole.t1 if whole.t1 - t1 <= AT_EDGE else round(t1, 3)
+        return Span(start, end)
+
+    def spans(self, track: Track) -> Iterator[Span]:
+        """The windows in which to ask about a track: its stretch, and the halves of a long one."""
+        span = self.stretch(track)
+        if span is not None:
+            yield from _with_halves(span)
+
+    def pairs(self) -> Iterator[tuple[Track, Track, Span]]:
+        """Two good tracks and the windows in which both are seen."""
+        for a, b in combinations(self.good, 2):
+            sa, sb = self.stretch(a), self.stretch(b)
+            if sa is None or sb is None:
+                continue
+            span = Span(max(sa.t0, sb.t0), min(sa.t1, sb.t1))
+            if span.seconds >= MIN_STRETCH:
+                for part in _with_halves(span):
+                    yield a, b, part
+
+    def labels(self) -> list[str]:
+        """The classes of the good tracks."""
+        return sorted({t.label for t in self.good})
+
+
+def _with_halves(span: Span) -> Iterator[Span]:
+    yield span
+    if span.seconds > SPLIT_ABOVE:
+        middle = round((span.t0 + span.t1) / 2, 3)
+        yield Span(span.t0, middle)
+        yield Span(middle, span.t1)

@@ -1,0 +1,182 @@
+"""Question kinds: each proposes drafts; the base turns the provable ones into questions.
+
+A kind writes one pure method, ``drafts``. The loop here owns everything else: it checks every candidate
+claim, keeps a draft only if exactly one candidate is true and enough others are false with margin, words it,
+and counts why the rest was dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from fm_builders.material import Material
+from fm_hub.claims import Verdict, check
+from fm_hub.records import Claim, Option, Provenance, Question, canonical_json, content_id
+from fm_hub.registry import Registry
+from fm_hub.wording import BadTemplate, families, option_text, stem
+
+__all__ = ["KINDS", "Draft", "QuestionKind", "ask", "seeded"]
+
+MAX_OPTIONS = 4
+GENERATOR = "templates@1"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A question before it is checked: its wording family, arguments, and every option it could have.
+
+    Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. Those
+    in ``prefer`` (indices of candidates) are taken first as distractors.
+    """
+
+    family: str
+    args: Mapping[str, Any]
+    candidates: Sequence[Claim]
+    t0: float
+    t1: float
+    prefer: tuple[int, ...] = ()
+    min_options: int = 3
+
+
+class QuestionKind(ABC):
+    """One kind of question. ``type`` is the paper's question type, ``answer_type`` how an open answer compares."""
+
+    name: str
+    type: str
+    answer_type: str
+    needs_still_camera: bool = True
+
+    @abstractmethod
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """Propose questions about one clip: pure, in a fixed order."""
+
+
+KINDS: Registry[type[QuestionKind]] = Registry(
+    "question kind",
+    "fm_hub.questions",
+    {
+        name: f"fm_builders.questions.{name}:{name.capitalize()}Kind"
+        for name in ("direction", "actor", "order", "location", "count", "relation", "speed")
+    },
+)
+
+
+@dataclass
+class Asked:
+    """What came of asking: the questions of one clip and the counted reasons for what was not asked."""
+
+    questions: list[Question] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def seeded(*parts: Any) -> int:
+    """A number that depends on the parts alone."""
+    return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big")
+
+
+def ask(m: Material, kinds: Sequence[str], *, seed: int, max_per_kind: int) -> Asked:
+    """All provable questions about one clip, in a fixed order, at most ``max_per_kind`` of each kind."""
+    out = Asked()
+    for name in kinds:
+        kind = KINDS.load(name)()
+        if kind.needs_still_camera and m.camera != "static":
+            out.dropped["CameraMoving" if m.camera == "moving" else "CameraUnknown"] += 1
+            continue
+        made: dict[str, Question] = {}
+        for draft in kind.drafts(m):
+            question = _make(kind, m, draft, seed, out.dropped)
+            if question is not None:
+                made.setdefault(question.question_id, question)
+        ranked = sorted(made.values(), key=lambda q: seeded(seed, q.question_id))
+        out.dropped["TooMany"] += max(0, len(ranked) - max_per_kind)
+        out.questions += ranked[:max_per_kind]
+    out.questions = _place_answers(sorted(out.questions, key=lambda q: q.question_id), seed)
+    out.dropped = +out.dropped
+    return out
+
+
+def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Counter[str]) -> Question | None:
+    verdicts = [check(m.scene, c) for c in draft.candidates]
+    chosen = _choose(draft, verdicts, seed, dropped)
+    if chosen is None:
+        return None
+    key = seeded(seed, draft.family, draft.args, draft.t0)
+    template = f"{draft.family}/{key % len(families()[draft.family]['stems'])}"
+    try:
+        text = stem(m.scene, template, draft.args, draft.t0, draft.t1)
+        options = tuple(
+            Option(
+                option_text(m.scene, template, draft.args, draft.candidates[i], draft.t0, draft.t1),
+                draft.candidates[i],
+                verdicts[i].margin,
+            )
+            for i in chosen
+        )
+    except BadTemplate:
+        dropped["AmbiguousReference"] += 1
+        return None
+    args = canonical_json(draft.args)
+    claims = sorted(o.claim.as_list() for o in options)
+    identity = content_id("question", m.clip.clip_id, template, args, claims, [draft.t0, draft.t1])
+    return Question(
+        question_id=identity,
+        clip_id=m.clip.clip_id,
+        source_id=m.clip.source_id,
+        split=m.clip.split,
+        video_file=m.clip.video_file,
+        type=kind.type,
+        kind=kind.name,
+        difficulty=_difficulty(options),
+        view_t0=draft.t0,
+        view_t1=draft.t1,
+        text=text,
+        options=options,
+        answer=0,
+        answer_type=kind.answer_type,
+        template=template,
+        template_args=args,
+        grounding="facts",
+        provenance=Provenance(GENERATOR, seed),
+    )
+
+
+def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Counter[str]) -> list[int] | None:
+    """The true candidate and its distractors; None, and a counted reason, where the draft proves nothing."""
+    true = [i for i, v in enumerate(verdicts) if v.true]
+    if len(true) != 1:
+        dropped["SmallMargin"] += 1
+        return None
+    false = [i for i, v in enumerate(verdicts) if v.false]
+    false.sort(key=lambda i: (i not in draft.prefer, seeded(seed, draft.candidates[i].as_list())))
+    if len(false) < draft.min_options - 1:
+        dropped["NoDistractors"] += 1
+        return None
+    return [true[0], *false[: MAX_OPTIONS - 1]]
+
+
+def _difficulty(options: Sequence[Option]) -> Literal["easy", "medium", "hard"]:
+    """By the narrowest margin among the options: below 4 hard, below 8 medium."""
+    narrow = min(abs(o.margin) for o in options)
+    return "hard" if narrow < 4 else "medium" if narrow < 8 else "easy"
+
+
+def _place_answers(questions: list[Question], seed: int) -> list[Question]:
+    """Shuffle the distractors by id, and give the key each letter in turn, from a start that the clip decides.
+
+    Within a clip the letters are then as even as they can be, and no row depends on any other clip.
+    """
+    out = []
+    turns: Counter[int] = Counter()
+    for q in questions:
+        n = len(q.options)
+        place = (seeded(seed, q.clip_id, n) + turns[n]) % n
+        turns[n] += 1
+        rest = sorted(q.options[1:], key=lambda o: seeded(seed, q.question_id, o.claim.as_list()))
+        options = (*rest[:place], q.options[0], *rest[place:])
+        out.append(replace(q, options=options, answer=place))
+    return out

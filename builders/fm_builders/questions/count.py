@@ -1,0 +1,44 @@
+"""How many: turns back and forth, objects at once, objects on the move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fm_builders.material import Material, Span
+from fm_builders.questions import Draft, QuestionKind
+from fm_hub.claims import check
+from fm_hub.records import Claim
+
+__all__ = ["CountKind"]
+
+HIGHEST = 12
+
+
+class CountKind(QuestionKind):
+    """Numbers from 0 or 1 up to a few above the true one."""
+
+    name = "count"
+    type = "repetition count"
+    answer_type = "number"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """Reversals of every window; the classes of the clip."""
+        for track in m.good:
+            for span in m.spans(track):
+                yield from _numbers(m, "reversals", {"track": track.track_id}, {"a": track.track_id}, span, 1)
+        for label in m.labels():
+            # A class with a doubtful track is not counted: the doubtful one might be real, or not.
+            if all(t in m.good for t in m.annotation.tracks if t.label == label):
+                yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1)
+                yield from _numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0)
+
+
+def _numbers(
+    m: Material, predicate: str, given: Mapping[str, Any], args: Mapping[str, Any], span: Span, lowest: int
+) -> Iterator[Draft]:
+    value = check(m.scene, Claim.of(predicate, {**given, "is": 0}, span.t0, span.t1)).value
+    if value == value and lowest <= value <= HIGHEST:
+        low = max(lowest, int(value) - 2)
+        claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1) for n in range(low, int(value) + 4)]
+        yield Draft(predicate, args, claims, span.t0, span.t1, min_options=4)

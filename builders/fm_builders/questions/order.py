@@ -1,0 +1,100 @@
+"""What comes first, and what then: turns of one object, events of one or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from fm_builders.material import Material, Span
+from fm_builders.questions import Draft, QuestionKind
+from fm_hub.claims import check
+from fm_hub.claims.one import DIRECTIONS
+from fm_hub.records import Claim, Track
+
+__all__ = ["OrderKind", "turn_of"]
+
+OPPOSITE = {w: next(o for o, d in DIRECTIONS.items() if abs(d - a) == 180.0) for w, a in DIRECTIONS.items()}
+
+
+class OrderKind(QuestionKind):
+    """Directions one after the other, and pairs of events."""
+
+    name = "order"
+    type = "action order"
+    answer_type = "order"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """One turn a window; every pair of events of the clip."""
+        for track in m.good:
+            for span in m.spans(track):
+                turn = turn_of(m, track, span)
+                if turn is not None:
+                    yield _turn_draft(m, track, span, turn)
+        yield from _event_drafts(m)
+
+
+def turn_of(m: Material, track: Track, span: Span) -> float | None:
+    """The time at which a track is farthest from the line between its start and its end, in seconds.
+
+    Where start and end are close, the time at which it is farthest from its start.
+    """
+    w = m.scene.window(track.track_id, span.t0, span.t1, "image")
+    if w is None:
+        return None
+    rel = w.path - w.path[0]
+    if w.length < 0.3 * w.extent:
+        far = np.hypot(rel[:, 0], rel[:, 1])
+    else:
+        far = np.abs(rel[:, 0] * w.d[1] - rel[:, 1] * w.d[0])
+    at = round(float(w.t[int(far.argmax())]), 3)
+    return at if span.t0 < at < span.t1 else None
+
+
+def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
+    def way(t0: float, t1: float) -> str | None:
+        for word in DIRECTIONS:
+            if check(m.scene, Claim.of("direction", {"track": track.track_id, "is": word}, t0, t1)).true:
+                return word
+        return None
+
+    first, then = way(span.t0, at), way(at, span.t1)
+    orders = []
+    if first and then and first != then:
+        f, t = OPPOSITE[first], OPPOSITE[then]
+        orders = [(first, then), (then, first), (f, then), (first, t), (f, t), (t, f)]
+    distinct = list(dict.fromkeys(o for o in orders if o[0] != o[1]))
+    candidates = [
+        Claim.of("sequence", {"track": track.track_id, "first": a, "then": b, "at": at}, span.t0, span.t1)
+        for a, b in distinct
+    ]
+    return Draft("sequence", {"a": track.track_id}, candidates, span.t0, span.t1, prefer=(1,))
+
+
+def _event_drafts(m: Material) -> Iterator[Draft]:
+    t0, t1 = m.whole.t0, m.whole.t1
+    events: list[tuple[dict[str, Any], bool]] = []
+    for track in m.good:
+        if not m.complete(track):
+            continue
+        wanted: list[dict[str, Any]] = [{"event": e, "track": track.track_id} for e in ("starts", "stops")]
+        sides = ("left", "right", "top", "bottom")
+        wanted += [{"event": e, "track": track.track_id, "side": s} for e in ("enters", "leaves") for s in sides]
+        for event in wanted:
+            args = {k: v for k, v in event.items() if k != "event"}
+            verdict = check(m.scene, Claim.of(event["event"], args, t0, t1))
+            if verdict.true or verdict.false:
+                events.append((event, verdict.true))
+    real = [e for e, happens in events if happens]
+    for first, then in permutations(real, 2):
+        claims = [_before(first, then, m.whole), _before(then, first, m.whole)]
+        others = [e for e, happens in events if not happens and e["track"] in (first["track"], then["track"])]
+        claims += [_before(e, then, m.whole) for e in others] + [_before(first, e, m.whole) for e in others]
+        if check(m.scene, claims[0]).true:
+            yield Draft("before", {}, claims, t0, t1, prefer=(1,))
+
+
+def _before(first: dict[str, Any], then: dict[str, Any], span: Span) -> Claim:
+    return Claim.of("before", {"first": first, "then": then}, span.t0, span.t1)

@@ -1,0 +1,32 @@
+"""How two objects stand to each other, and how that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fm_builders.material import Material
+from fm_builders.questions import Draft, QuestionKind
+from fm_hub.records import Claim
+
+__all__ = ["RelationKind"]
+
+
+class RelationKind(QuestionKind):
+    """Two tracks: side, swap of sides, distance."""
+
+    name = "relation"
+    type = "location-related motion"
+    answer_type = "phrase"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """Three families for every window of every pair."""
+        for a, b, span in m.pairs():
+            args = {"a": a.track_id, "b": b.track_id}
+            t0, t1 = span.t0, span.t1
+            sides = [Claim.of("relation", {**args, "is": s}, t0, t1) for s in ("left", "right", "above", "below")]
+            yield Draft("relation", args, sides, t0, t1, min_options=4)
+            orders = [(x, y) for x in ("left", "right") for y in ("left", "right")]
+            swaps = [Claim.of("order_change", {**args, "from": x, "to": y}, t0, t1) for x, y in orders]
+            yield Draft("order_change", args, swaps, t0, t1, min_options=4)
+            gaps = [Claim.of("distance_change", {**args, "is": w}, t0, t1) for w in ("closer", "apart", "same")]
+            yield Draft("distance_change", args, gaps, t0, t1)

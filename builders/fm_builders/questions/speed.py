@@ -1,0 +1,34 @@
+"""How fast, who is faster, and how speed changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fm_builders.material import Material
+from fm_builders.questions import Draft, QuestionKind
+from fm_hub.records import Claim
+
+__all__ = ["SpeedKind"]
+
+
+class SpeedKind(QuestionKind):
+    """Change of speed of one track; order of speed of two."""
+
+    name = "speed"
+    type = "motion recognition"
+    answer_type = "phrase"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """One family for every window of a track, one for every window of a pair."""
+        for track in m.good:
+            for span in m.spans(track):
+                given = {"track": track.track_id}
+                words = ("speeds-up", "slows-down", "steady")
+                changes = [Claim.of("speed_change", {**given, "is": w}, span.t0, span.t1) for w in words]
+                rests = Claim.of("moves", {**given, "is": False}, span.t0, span.t1)
+                yield Draft("speed_change", {"a": track.track_id}, [*changes, rests], span.t0, span.t1, min_options=4)
+        for a, b, span in m.pairs():
+            args = {"a": a.track_id, "b": b.track_id}
+            ranks = ("faster", "slower", "same")
+            claims = [Claim.of("speed_order", {**args, "is": w}, span.t0, span.t1) for w in ranks]
+            yield Draft("speed_order", args, claims, span.t0, span.t1)

@@ -1,0 +1,110 @@
+"""Predicates of two and of many tracks (``docs/claims.md`` §5 and §6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fm_hub.claims.one import angle_off, heading
+from fm_hub.claims.scene import Pair, Scene, third
+from fm_hub.claims.verdict import UNCHECKED, Verdict, both, three_way
+from fm_hub.records import Claim
+
+__all__ = ["SIDES", "at_once", "distance_change", "moving_count", "order_change", "relation", "speed_order"]
+
+SIDES = {"right": 0.0, "above": 90.0, "left": 180.0, "below": -90.0}
+Args = Mapping[str, Any]
+
+
+def _pair(scene: Scene, args: Args, claim: Claim) -> Pair | None:
+    a = scene.window(args["a"], claim.t0, claim.t1, claim.frame)
+    b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
+    if a is None or b is None:
+        return None
+    pair = Pair(a, b)
+    return pair if pair.supported else None
+
+
+def relation(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """Where ``a`` is seen from ``b``, all through the window."""
+    pair = _pair(scene, args, claim)
+    if pair is None:
+        return UNCHECKED
+    k = third(pair.n)
+    verdicts = []
+    for part in (pair.delta, pair.delta[:k], pair.delta[-k:]):
+        delta = np.median(part, axis=0)
+        tol = max(3.0, math.degrees(math.atan2(pair.tau, float(np.hypot(*delta)))))
+        angle = heading(delta)
+        verdicts.append(Verdict(angle, tol, (45.0 - angle_off(angle, SIDES[args["is"]])) / tol))
+    return both(verdicts[0], *(v.margin for v in verdicts[1:]))
+
+
+def order_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """On which side of ``b`` the track ``a`` is at first and at last."""
+    pair = _pair(scene, args, claim)
+    if pair is None:
+        return UNCHECKED
+    k = third(pair.n)
+    first, last = float(np.median(pair.delta[:k, 0])), float(np.median(pair.delta[-k:, 0]))
+    parts = first * (1 if args["from"] == "right" else -1), last * (1 if args["to"] == "right" else -1)
+    return Verdict(last / scene.width, pair.tau / scene.width, min(parts) / pair.tau)
+
+
+def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """Whether two tracks come closer, move apart, or keep their distance."""
+    pair = _pair(scene, args, claim)
+    if pair is None:
+        return UNCHECKED
+    k = third(pair.n)
+    far = np.hypot(pair.delta[:, 0], pair.delta[:, 1])
+    first, last = max(float(np.median(far[:k])), 1e-6), max(float(np.median(far[-k:])), 1e-6)
+    q = math.log(last / first)
+    tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
+    apart, closer, same = three_way(q, math.log(1.3), tol)
+    return Verdict(q, tol, {"apart": apart, "closer": closer, "same": same}[args["is"]])
+
+
+def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """Whether ``a`` moves faster across the picture than ``b``, slower, or as fast."""
+    a = scene.window(args["a"], claim.t0, claim.t1, claim.frame)
+    b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
+    if a is None or b is None or not Pair(a, b).supported:
+        return UNCHECKED
+    va, vb = max(float(np.median(a.speeds)), 1e-6), max(float(np.median(b.speeds)), 1e-6)
+    q = math.log(va / vb)
+    tol = max(0.1, math.hypot(a.tau / (va * a.seconds), b.tau / (vb * b.seconds)))
+    faster, slower, same = three_way(q, math.log(1.25), tol)
+    margin = {"faster": faster, "slower": slower, "same": same}[args["is"]]
+    return both(Verdict(q, tol, margin), a.moves, b.moves)
+
+
+def at_once(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """How many tracks of a label are seen at the same time."""
+    inside = scene.inside(scene.t, claim.t0, claim.t1)
+    if not inside.any():
+        return UNCHECKED
+    seen = np.zeros(len(scene.t), dtype=int)
+    for track in scene.tracks.values():
+        if track.label == args["label"]:
+            seen[scene.visible(track)] += 1
+    n = args["is"]
+    share = [float(np.mean(seen[inside] >= k)) for k in range(int(seen.max()) + 1)]
+    value = max((k for k, f in enumerate(share) if f > 0.1), default=0)
+    at, more = (share[k] if k < len(share) else 0.0 for k in (n, n + 1))
+    return Verdict(float(value), 1.0, min((at - 0.1) / 0.05, (0.1 - more) / 0.05))
+
+
+def moving_count(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """How many tracks of a label leave their place."""
+    found = (
+        scene.window(i, claim.t0, claim.t1, claim.frame) for i, t in scene.tracks.items() if t.label == args["label"]
+    )
+    margins = [w.moves for w in found if w is not None]
+    if not margins:
+        return UNCHECKED
+    n, m = sum(x > 0 for x in margins), min(map(abs, margins))
+    return Verdict(float(n), 1.0, m if n == args["is"] else -m)

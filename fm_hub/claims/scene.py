@@ -1,0 +1,232 @@
+"""What a claim is checked against: the published tables of one clip, and windows of its tracks.
+
+Formulas: ``docs/claims.md`` §2. Places are pixels, x right, y down; times are seconds in the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fm_hub.records import VISIBLE, Annotation, Camera, Floats, Frames, Track
+
+__all__ = ["Pair", "Scene", "Window", "jitter", "third"]
+
+MIN_SAMPLES = 5
+MIN_SECONDS = 0.4
+TIME_SLACK = 0.0005
+MOVES_SHARE = 0.06
+MAD_TO_SIGMA = 1.4826
+
+
+def third(n: int) -> int:
+    """How many of ``n`` items make the first or the last third (at least 1)."""
+    return max(1, n // 3)
+
+
+def jitter(x: Floats) -> float:
+    """The noise of a series (N, ...), N ≥ 3: the robust deviation of its high-passed values, worst axis."""
+    r = x[1:-1] - (x[:-2] + x[2:]) / 2
+    return float(np.max(MAD_TO_SIGMA * np.median(np.abs(r), axis=0) / np.sqrt(1.5)))
+
+
+def smooth(c: Floats) -> Floats:
+    """The running median over 5 samples, (N, 2), with shorter windows at the ends."""
+    n = len(c)
+    padded = np.full((n + 4, c.shape[1]), np.nan)
+    padded[2:-2] = c
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0)
+    out: Floats = np.nanmedian(windows, axis=2) if n < 5 else np.empty_like(c)
+    if n >= 5:
+        out[2:-2] = np.median(windows[2:-2], axis=2)
+        for k in (0, 1, n - 2, n - 1):
+            out[k] = np.median(c[max(0, k - 2) : k + 3], axis=0)
+    return out
+
+
+class Scene:
+    """The tables of one clip, ready for claims.
+
+    ``width`` and ``height`` are pixels; ``t`` (F,) the times of the sampled frames.
+    """
+
+    def __init__(self, width: int, height: int, frames: Frames, camera: Camera, tracks: Sequence[Track]) -> None:
+        self.width = float(width)
+        self.height = float(height)
+        self.t: Floats = frames.t
+        self.camera = camera
+        self.tracks = {t.track_id: t for t in tracks}
+        self._windows: dict[tuple[str, float, float, str], Window | None] = {}
+
+    @classmethod
+    def of(cls, a: Annotation) -> Scene:
+        """The scene of an annotated clip."""
+        return cls(a.clip.width, a.clip.height, a.frames, a.camera, a.tracks)
+
+    @property
+    def diagonal(self) -> float:
+        """The frame's diagonal in pixels, ``D``."""
+        return float(np.hypot(self.width, self.height))
+
+    def inside(self, t: Floats, t0: float, t1: float) -> NDArray[np.bool_]:
+        """Which times lie in the window (with half a millisecond to spare)."""
+        return (t >= t0 - TIME_SLACK) & (t <= t1 + TIME_SLACK)
+
+    def visible(self, track: Track) -> NDArray[np.int32]:
+        """The frames in which a track was seen."""
+        frames: NDArray[np.int32] = track.frame[track.state == VISIBLE]
+        return frames
+
+    def window(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
+        """The supported samples of a track, or None where a claim cannot be checked."""
+        key = (track_id, t0, t1, frame)
+        if key not in self._windows:
+            self._windows[key] = self._build(*key)
+        return self._windows[key]
+
+    def _build(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
+        track = self.tracks.get(track_id)
+        if track is None:
+            return None
+        seen = track.state == VISIBLE
+        keep = seen & self.inside(self.t[track.frame], t0, t1)
+        w = Window(self, track.frame[keep], track.bbox[keep].astype(np.float64), stabilised=frame == "stabilised")
+        supported = len(w.t) >= MIN_SAMPLES and w.t[-1] - w.t[0] >= MIN_SECONDS and w.known
+        return w if supported else None
+
+    @cached_property
+    def _to_first_frame(self) -> tuple[Floats, Floats, Floats]:
+        """Per frame: rotation and scale (F, 2, 2), offset (F, 2) and log scale (F,) back to frame 0."""
+        n = len(self.t)
+        a, b, s = np.empty((n, 2, 2)), np.empty((n, 2)), np.zeros(n)
+        a[0], b[0] = np.eye(2), 0.0
+        m = np.array([self.width / 2, self.height / 2])
+        cam = self.camera
+        for g in range(1, n):
+            turn, zoom = float(cam.droll[g]), float(np.exp(-cam.dlogs[g]))
+            back = zoom * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+            shift = m - back @ (np.array([cam.dx[g], cam.dy[g]]) + m)
+            a[g], b[g] = a[g - 1] @ back, a[g - 1] @ shift + b[g - 1]
+            s[g] = s[g - 1] - cam.dlogs[g]
+        return a, b, s
+
+    def carry_back(self, frames: NDArray[np.int32], centres: Floats, sizes: Floats) -> tuple[Floats, Floats]:
+        """Centres (N, 2) and sizes (N,) carried back through the view's motion to frame 0."""
+        a, b, s = self._to_first_frame
+        return np.einsum("nij,nj->ni", a[frames], centres) + b[frames], sizes * np.exp(s[frames])
+
+    def view_known(self, last: int) -> bool:
+        """Whether the view's motion is known for frames 1 to ``last``."""
+        return self.camera.label != "unknown" and bool(np.all(self.camera.ok[1 : last + 1]))
+
+
+class Window:
+    """The visible samples of one track in one window, and what the claims measure on them."""
+
+    def __init__(self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, *, stabilised: bool) -> None:
+        self.scene = scene
+        self.frames = frames
+        self.bbox = bbox
+        self.t: Floats = scene.t[frames]
+        self.c: Floats = (bbox[:, :2] + bbox[:, 2:]) / 2
+        self.s: Floats = np.sqrt((bbox[:, 2] - bbox[:, 0]) * (bbox[:, 3] - bbox[:, 1]))
+        self.known = True
+        if stabilised and len(frames):
+            self.known = scene.view_known(int(frames[-1]))
+            self.c, self.s = scene.carry_back(frames, self.c, self.s)
+
+    @cached_property
+    def path(self) -> Floats:
+        """The smoothed centres, (N, 2)."""
+        return smooth(self.c)
+
+    @cached_property
+    def tau(self) -> float:
+        """The tolerance of place, pixels."""
+        d = self.scene.diagonal
+        parts = 2 * jitter(self.c), 0.005 * d, 0.03 * float(np.median(self.s))
+        return float(np.sqrt(sum(p * p for p in parts)))
+
+    @cached_property
+    def d(self) -> Floats:
+        """The displacement from the first to the last smoothed centre, (2,)."""
+        out: Floats = self.path[-1] - self.path[0]
+        return out
+
+    @property
+    def length(self) -> float:
+        """``L``: the length of the displacement."""
+        return float(np.hypot(*self.d))
+
+    @cached_property
+    def extent(self) -> float:
+        """``E``: the diagonal of the box around the smoothed path."""
+        return float(np.hypot(*np.ptp(self.path, axis=0)))
+
+    @property
+    def seconds(self) -> float:
+        """``T``: from the first to the last sample."""
+        return float(self.t[-1] - self.t[0])
+
+    @property
+    def moves(self) -> float:
+        """The margin of "it moves"."""
+        return (self.extent - MOVES_SHARE * self.scene.diagonal) / self.tau
+
+    @cached_property
+    def along(self) -> Floats:
+        """``u``: the smoothed path projected on its main axis, (N,)."""
+        centred = self.path - self.path.mean(axis=0)
+        axis = np.linalg.eigh(centred.T @ centred)[1][:, 1]
+        out: Floats = self.path @ axis
+        return out
+
+    def legs(self, h: float) -> Floats:
+        """The lengths of the swings along the main axis, with turning-point threshold ``h`` pixels."""
+        return np.abs(np.diff(turning_points(self.along, h)))
+
+    @cached_property
+    def speeds(self) -> Floats:
+        """Pixels per second at the inner samples, (N - 2,)."""
+        step = self.path[2:] - self.path[:-2]
+        out: Floats = np.hypot(step[:, 0], step[:, 1]) / (self.t[2:] - self.t[:-2])
+        return out
+
+
+def turning_points(u: Floats, h: float) -> Floats:
+    """The start of the walk, its turning values and its end; empty if it never leaves a band of ``h``."""
+    heading = 0
+    low = high = extreme = float(u[0])
+    points: list[float] = []  # the walk starts at the extreme it left, which need not be the first sample
+    for x in map(float, u):
+        if heading == 0:
+            low, high = min(low, x), max(high, x)
+            if x - low > h:
+                heading, extreme, points = 1, x, [low]
+            elif high - x > h:
+                heading, extreme, points = -1, x, [high]
+        elif (x - extreme) * heading > 0:
+            extreme = x
+        elif (extreme - x) * heading > h:
+            points.append(extreme)
+            heading, extreme = -heading, x
+    return np.array([*points, extreme]) if heading else np.empty(0)
+
+
+class Pair:
+    """Two tracks in one window: their samples in common frames. ``delta`` (N, 2) is a minus b."""
+
+    def __init__(self, a: Window, b: Window) -> None:
+        self.a, self.b = a, b
+        common, ia, ib = np.intersect1d(a.frames, b.frames, return_indices=True)
+        self.n = len(common)
+        self.delta: Floats = a.c[ia] - b.c[ib]
+        self.tau = float(np.hypot(a.tau, b.tau))
+
+    @property
+    def supported(self) -> bool:
+        """Whether there are enough frames in which both were seen."""
+        return self.n >= MIN_SAMPLES

@@ -1,0 +1,54 @@
+"""The answer of a check: value, tolerance and signed margin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["DECIDED", "UNCHECKED", "Verdict", "both", "three_way"]
+
+DECIDED = 2.0
+"""A claim is true at margin ≥ 2 and false at margin ≤ −2; between, nothing is asked."""
+CAP = 99.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``value`` and ``tolerance`` in the predicate's unit; ``margin`` in tolerances, positive if the claim holds."""
+
+    value: float
+    tolerance: float
+    margin: float
+
+    @property
+    def true(self) -> bool:
+        """Whether the claim is true with room to spare."""
+        return self.margin >= DECIDED
+
+    @property
+    def false(self) -> bool:
+        """Whether the claim is false with room to spare."""
+        return self.margin <= -DECIDED
+
+    def negated(self) -> Verdict:
+        """The verdict on the opposite claim."""
+        return Verdict(self.value, self.tolerance, -self.margin)
+
+    def rounded(self) -> Verdict:
+        """As published: margin within ±99, everything to 6 decimals."""
+        margin = max(-CAP, min(CAP, self.margin))
+        return Verdict(round(self.value, 6) + 0.0, round(self.tolerance, 6) + 0.0, round(margin, 6) + 0.0)
+
+
+UNCHECKED = Verdict(math.nan, math.nan, 0.0)
+"""What a claim gets that cannot be checked: it is neither true nor false."""
+
+
+def both(lead: Verdict, *margins: float) -> Verdict:
+    """A conjunction: the smallest margin, with the lead part's value and tolerance."""
+    return Verdict(lead.value, lead.tolerance, min(lead.margin, *margins))
+
+
+def three_way(q: float, theta: float, tol: float) -> tuple[float, float, float]:
+    """Margins of "above theta", "below −theta" and "between" for a signed quantity."""
+    return (q - theta) / tol, (-theta - q) / tol, (theta - abs(q)) / tol
