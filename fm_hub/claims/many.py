@@ -72,7 +72,7 @@ def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """Whether ``a`` moves faster across the picture than ``b``, slower, or as fast."""
     a = scene.window(args["a"], claim.t0, claim.t1, claim.frame)
     b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
-    if a is None or b is None or not Pair(a, b).supported:
+    if a is None or b is None:
         return UNCHECKED
     va, vb = max(float(np.median(a.speeds)), 1e-6), max(float(np.median(b.speeds)), 1e-6)
     q = math.log(va / vb)
@@ -85,7 +85,7 @@ def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
 def at_once(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """How many tracks of a label are seen at the same time."""
     inside = scene.inside(scene.t, claim.t0, claim.t1)
-    if not inside.any():
+    if claim.frame != "image" or not inside.any():
         return UNCHECKED
     seen = np.zeros(len(scene.t), dtype=int)
     for track in scene.tracks.values():
@@ -100,10 +100,13 @@ def at_once(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 def moving_count(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """How many tracks of a label leave their place."""
-    found = (
-        scene.window(i, claim.t0, claim.t1, claim.frame) for i, t in scene.tracks.items() if t.label == args["label"]
-    )
-    margins = [w.moves for w in found if w is not None]
+    margins = []
+    for track_id, track in scene.tracks.items():
+        if track.label == args["label"] and scene.window(track_id, claim.t0, claim.t1, "image"):
+            w = scene.window(track_id, claim.t0, claim.t1, claim.frame)
+            if w is None:  # seen, but the view's motion is not known: it may move or not
+                return UNCHECKED
+            margins.append(w.moves)
     if not margins:
         return UNCHECKED
     n, m = sum(x > 0 for x in margins), min(map(abs, margins))

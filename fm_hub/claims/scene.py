@@ -132,7 +132,7 @@ class Window:
         self.bbox = bbox
         self.t: Floats = scene.t[frames]
         self.c: Floats = (bbox[:, :2] + bbox[:, 2:]) / 2
-        self.s: Floats = np.sqrt((bbox[:, 2] - bbox[:, 0]) * (bbox[:, 3] - bbox[:, 1]))
+        self.s: Floats = np.sqrt(np.maximum((bbox[:, 2] - bbox[:, 0]) * (bbox[:, 3] - bbox[:, 1]), 1.0))
         self.known = True
         if stabilised and len(frames):
             self.known = scene.view_known(int(frames[-1]))

@@ -1,0 +1,217 @@
+"""The fast claims and the slow oracle agree on random scenes and random claims."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+
+from fm_hub.claims import PREDICATES, MalformedClaim, Scene, check
+from fm_hub.records import Camera, Claim, Frames, Track
+from oracle.slow_claims import MalformedClaim as SlowMalformed
+from oracle.slow_claims import check as slow_check
+
+SIDES = ("left", "right", "top", "bottom")
+CLAIMS = 12_000
+
+
+def random_scene(rng: Generator) -> tuple[Scene, dict[str, Any]]:
+    """A clip of 1 to 5 tracks of many shapes, with gaps, noise and sometimes a moving or unknown camera."""
+    w, h = int(rng.integers(160, 1920)), int(rng.integers(120, 1080))
+    n = int(rng.integers(4, 90))
+    t = np.cumsum(rng.uniform(0.05, 0.2) * rng.choice([1.0, 1.0, 1.0, 2.0], n)) * rng.choice([1, 1, 0.5])
+    t -= t[0]
+    moving = rng.random() < 0.4
+    label = str(rng.choice(["static", "moving", "unknown"], p=[0.5, 0.4, 0.1]))
+    motion = rng.normal(0, 1, (4, n)) * np.array([[3.0], [2.0], [0.004], [0.004]]) * moving
+    ok = rng.random(n) > (0.02 if rng.random() < 0.3 else 0.0)
+    tracks = [random_track(rng, f"t{i}", w, h, t) for i in range(int(rng.integers(1, 6)))]
+    camera = Camera("c", label, np.arange(n), *motion, np.ones(n), ok)  # type: ignore[arg-type]
+    frames = Frames("c", np.arange(n, dtype=np.int32), np.arange(n), t)
+    plain = {
+        "width": w,
+        "height": h,
+        "t": t.tolist(),
+        "camera": {
+            "label": label,
+            **dict(zip(("dx", "dy", "dlogs", "droll"), motion.tolist(), strict=True)),
+            "ok": ok.tolist(),
+        },
+        "tracks": [
+            {
+                "track_id": x.track_id,
+                "label": x.label,
+                "frame": x.frame.tolist(),
+                "bbox": x.bbox.astype(float).tolist(),
+                "state": x.state.tolist(),
+            }
+            for x in tracks
+        ],
+    }
+    return Scene(w, h, frames, camera, tracks), plain
+
+
+def random_track(rng: Generator, name: str, w: int, h: int, t: np.ndarray[Any, Any]) -> Track:
+    """A track that rests, goes straight, bends, swings, starts, stops or wanders; seen in part of the frames."""
+    n = len(t)
+    s = np.linspace(0, 1, n)
+    shape = rng.choice(["rest", "line", "curve", "swing", "start", "stop", "walk", "turn"])
+    along = {
+        "rest": np.zeros(n),
+        "line": s,
+        "curve": s,
+        "swing": np.sin(s * rng.uniform(3, 25)),
+        "start": np.maximum(0, s - rng.uniform(0.2, 0.6)) * 2,
+        "stop": np.minimum(s, rng.uniform(0.3, 0.7)) * 2,
+        "turn": np.minimum(s, 0.5) * 2,
+        "walk": np.cumsum(rng.normal(0, 0.05, n)),
+    }[shape]
+    a = rng.choice([rng.uniform(0, 2 * np.pi), float(rng.integers(0, 8)) * np.pi / 4])
+    size = rng.uniform(0.1, 1.2) * w
+    x = rng.uniform(-0.1, 1.1) * w + size * along * np.cos(a)
+    y = rng.uniform(0, 1) * h + size * along * np.sin(a)
+    if shape == "curve":
+        x, y = x + 0.3 * size * np.sin(s * np.pi) * np.sin(a), y + 0.3 * size * np.sin(s * np.pi) * np.cos(a)
+    if shape == "turn":
+        x, y = x + size * np.maximum(0, s - 0.5) * np.sin(a), y + size * np.maximum(0, s - 0.5) * np.cos(a)
+    bw, bh = rng.uniform(0.03, 0.3) * w, rng.uniform(0.03, 0.4) * h
+    grow = np.exp(s * rng.choice([0.0, 0.0, rng.uniform(-1.5, 1.5)]))
+    noise = rng.normal(0, rng.choice([0.0, 0.5, 2.0, 8.0]), (4, n))
+    box = np.stack([x - bw * grow / 2, y - bh * grow / 2, x + bw * grow / 2, y + bh * grow / 2]) + noise
+    keep = np.ones(n, bool)
+    if rng.random() < 0.5:
+        lo, hi = sorted(rng.integers(0, n + 1, 2))
+        keep[:lo], keep[hi:] = False, False
+    if rng.random() < 0.4:
+        keep &= rng.random(n) > 0.2
+    frame = np.nonzero(keep)[0]
+    state = rng.choice([0, 0, 0, 0, 0, 1, 2], len(frame))
+    bbox = np.clip(box.T[keep], -50, [w, h, w, h])
+    label = str(rng.choice(["person", "car"]))
+    return Track("c", name, label, 1.0, 1.0, "d", "", frame, bbox, np.ones(len(frame)), state)  # type: ignore[arg-type]
+
+
+def random_args(rng: Generator, predicate: str, ids: list[str], t0: float, t1: float) -> dict[str, Any]:
+    """Arguments that the predicate allows, for tracks that mostly exist."""
+    pick = lambda values: values[int(rng.integers(len(values)))]  # noqa: E731 - a local shorthand
+    two = [pick(ids), pick(ids)]
+    event = lambda track: pick(  # noqa: E731
+        [{"event": "starts", "track": track}, {"event": "stops", "track": track}]
+        + [{"event": e, "track": track, "side": s} for e in ("enters", "leaves") for s in SIDES]
+    )
+    if predicate == "before":
+        return {"first": event(two[0]), "then": event(two[1])}
+    if predicate == "exactly":
+        among = list(dict.fromkeys([*two, pick(ids)]))
+        inner = pick([p for p, spec in PREDICATES.items() if "track" in spec.args])
+        args = random_args(rng, inner, ids, t0, t1)
+        del args["track"]
+        return {
+            "among": among,
+            "which": [x for x in among if rng.random() < 0.5],
+            "predicate": inner,
+            "args": args,
+        }
+    args = {}
+    for key, allowed in PREDICATES[predicate].args.items():
+        if key in ("track", "a", "b"):
+            args[key] = pick([*ids, *ids, *ids, "nobody"])
+        elif key == "label":
+            args[key] = pick(["person", "car", "dog"])
+        elif key == "at" and predicate == "sequence":
+            args[key] = round(float(rng.uniform(t0 + 0.001, t1 - 0.001)), 3)
+        elif allowed[0] is float:
+            args[key] = pick([0.0, 0.25, 0.5, 0.75, 9.0])
+        elif allowed[0] is int:
+            args[key] = int(rng.integers(0, 6))
+        elif allowed[0] is bool:
+            args[key] = bool(rng.random() < 0.5)
+        else:
+            args[key] = pick(list(allowed))
+    return args
+
+
+def test_agreement_on_random_claims() -> None:
+    """Same value, tolerance and margin, claim by claim; every predicate is seen true, false and unchecked."""
+    rng = np.random.default_rng(20)
+    seen: Counter[tuple[str, int]] = Counter()
+    done = 0
+    while done < CLAIMS:
+        scene, plain = random_scene(rng)
+        ids = list(scene.tracks)
+        end = float(scene.t[-1])
+        for _ in range(60):
+            predicate = list(PREDICATES)[int(rng.integers(len(PREDICATES)))]
+            t0, t1 = (0.0, end) if rng.random() < 0.5 else sorted(rng.uniform(0, end + 0.1, 2))
+            t0, t1 = round(float(t0), 3), round(float(t1), 3)
+            if t1 - t0 < 0.01:
+                continue
+            frame = "image" if rng.random() < 0.6 else "stabilised"
+            args = random_args(rng, predicate, ids, t0, t1)
+            claim = Claim.of(predicate, args, t0, t1, frame)  # type: ignore[arg-type]
+            fast = check(scene, claim)
+            for _ in range(60 if predicate in ("sequence", "before") else 0):  # rarely true by chance
+                if fast.true:
+                    break
+                claim = Claim.of(predicate, random_args(rng, predicate, ids, t0, t1), t0, t1, frame)  # type: ignore[arg-type]
+                fast = check(scene, claim)
+            spoken = {
+                "predicate": predicate,
+                "args": json.loads(claim.args),
+                "frame": frame,
+                "t0": claim.t0,
+                "t1": claim.t1,
+            }
+            value, tolerance, margin = slow_check(plain, spoken)
+            where = f"{claim} fast={fast} slow={(value, tolerance, margin)}"
+            assert math.isclose(fast.margin, margin, rel_tol=1e-6, abs_tol=2e-6), where
+            assert math.isclose(fast.tolerance, tolerance, rel_tol=1e-6, abs_tol=2e-6) or (
+                math.isnan(fast.tolerance) and math.isnan(tolerance)
+            ), where
+            difference = abs(fast.value - value)
+            turn = 360.0 if predicate in ("direction", "relation", "sequence") else math.inf
+            assert min(difference, abs(difference - turn)) < 1e-5 or (math.isnan(fast.value) and math.isnan(value)), (
+                where
+            )
+            seen[predicate, (fast.margin >= 2) - (fast.margin <= -2)] += 1
+            done += 1
+    thin = [key for p in PREDICATES for key in [(p, 1), (p, -1), (p, 0)] if seen[key] < 1]
+    assert not thin, f"never seen: {thin}"
+
+
+@pytest.mark.parametrize(
+    ("predicate", "args"),
+    [
+        ("flies", {"track": "t0"}),
+        ("moves", {"track": "t0"}),
+        ("moves", {"track": "t0", "is": True, "more": 1}),
+        ("moves", {"track": "t0", "is": "yes"}),
+        ("moves", {"track": 3, "is": True}),
+        ("direction", {"track": "t0", "is": "sideways"}),
+        ("reversals", {"track": "t0", "is": -1}),
+        ("reversals", {"track": "t0", "is": True}),
+        ("at_once", {"label": "car", "is": 1.5}),
+        ("sequence", {"track": "t0", "first": "up", "then": "left", "at": 5.0}),
+        ("before", {"first": {"event": "starts", "track": "t0"}, "then": {"event": "sneezes", "track": "t0"}}),
+        (
+            "before",
+            {"first": {"event": "starts", "track": "t0", "side": "left"}, "then": {"event": "stops", "track": "t0"}},
+        ),
+        ("exactly", {"which": ["t1"], "among": ["t0"], "predicate": "moves", "args": {"is": True}}),
+        ("exactly", {"which": [], "among": [], "predicate": "moves", "args": {"is": True}}),
+        ("exactly", {"which": [], "among": ["t0"], "predicate": "relation", "args": {"is": "left"}}),
+        ("exactly", {"which": [], "among": ["t0"], "predicate": "moves", "args": {"is": True, "track": "t0"}}),
+        ("exactly", {"which": [], "among": ["t0", "t0"], "predicate": "moves", "args": {"is": True}}),
+    ],
+)
+def test_both_refuse_a_malformed_claim(predicate: str, args: dict[str, Any]) -> None:
+    scene, plain = random_scene(np.random.default_rng(0))
+    with pytest.raises(MalformedClaim):
+        check(scene, Claim.of(predicate, args, 0.0, 2.0))
+    with pytest.raises(SlowMalformed):
+        slow_check(plain, {"predicate": predicate, "args": args, "frame": "image", "t0": 0.0, "t1": 2.0})
