@@ -96,19 +96,27 @@ def random_track(rng: Generator, name: str, w: int, h: int, t: np.ndarray[Any, A
     return Track("c", name, label, 1.0, 1.0, "d", "", frame, bbox, np.ones(len(frame)), state)  # type: ignore[arg-type]
 
 
+def pick(rng: Generator, values: list[Any]) -> Any:
+    """One of the values."""
+    return values[int(rng.integers(len(values)))]
+
+
+def event(rng: Generator, track: str) -> dict[str, Any]:
+    """An event of a track, as ``before`` takes it."""
+    plain = [{"event": e, "track": track} for e in ("starts", "stops")]
+    return dict(
+        pick(rng, plain + [{"event": e, "track": track, "side": s} for e in ("enters", "leaves") for s in SIDES])
+    )
+
+
 def random_args(rng: Generator, predicate: str, ids: list[str], t0: float, t1: float) -> dict[str, Any]:
     """Arguments that the predicate allows, for tracks that mostly exist."""
-    pick = lambda values: values[int(rng.integers(len(values)))]  # noqa: E731 - a local shorthand
-    two = [pick(ids), pick(ids)]
-    event = lambda track: pick(  # noqa: E731
-        [{"event": "starts", "track": track}, {"event": "stops", "track": track}]
-        + [{"event": e, "track": track, "side": s} for e in ("enters", "leaves") for s in SIDES]
-    )
+    two = [pick(rng, ids), pick(rng, ids)]
     if predicate == "before":
-        return {"first": event(two[0]), "then": event(two[1])}
+        return {"first": event(rng, two[0]), "then": event(rng, two[1])}
     if predicate == "exactly":
-        among = list(dict.fromkeys([*two, pick(ids)]))
-        inner = pick([p for p, spec in PREDICATES.items() if "track" in spec.args])
+        among = list(dict.fromkeys([*two, pick(rng, ids)]))
+        inner = pick(rng, [p for p, spec in PREDICATES.items() if "track" in spec.args])
         args = random_args(rng, inner, ids, t0, t1)
         del args["track"]
         return {
@@ -120,19 +128,19 @@ def random_args(rng: Generator, predicate: str, ids: list[str], t0: float, t1: f
     args = {}
     for key, allowed in PREDICATES[predicate].args.items():
         if key in ("track", "a", "b"):
-            args[key] = pick([*ids, *ids, *ids, "nobody"])
+            args[key] = pick(rng, [*ids, *ids, *ids, "nobody"])
         elif key == "label":
-            args[key] = pick(["person", "car", "dog"])
+            args[key] = pick(rng, ["person", "car", "dog"])
         elif key == "at" and predicate == "sequence":
             args[key] = round(float(rng.uniform(t0 + 0.001, t1 - 0.001)), 3)
         elif allowed[0] is float:
-            args[key] = pick([0.0, 0.25, 0.5, 0.75, 9.0])
+            args[key] = pick(rng, [0.0, 0.25, 0.5, 0.75, 9.0])
         elif allowed[0] is int:
             args[key] = int(rng.integers(0, 6))
         elif allowed[0] is bool:
             args[key] = bool(rng.random() < 0.5)
         else:
-            args[key] = pick(list(allowed))
+            args[key] = pick(rng, list(allowed))
     return args
 
 
@@ -155,7 +163,9 @@ def test_agreement_on_random_claims() -> None:
             args = random_args(rng, predicate, ids, t0, t1)
             claim = Claim.of(predicate, args, t0, t1, frame)  # type: ignore[arg-type]
             fast = check(scene, claim)
-            for _ in range(60 if predicate in ("sequence", "before") else 0):  # rarely true by chance
+            for _ in range(
+                60 if predicate in ("sequence", "before", "enters", "leaves") else 0
+            ):  # rarely true by chance
                 if fast.true:
                     break
                 claim = Claim.of(predicate, random_args(rng, predicate, ids, t0, t1), t0, t1, frame)  # type: ignore[arg-type]
