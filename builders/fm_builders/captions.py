@@ -84,7 +84,7 @@ def _lines(m: Material) -> Iterator[_Line]:
         yield from _events(m)
     for label in m.labels():
         if all(t in m.good for t in m.annotation.tracks if t.label == label):
-            numbers = tuple(_claim("at_once", {"label": label, "is": n}, m.whole) for n in range(1, 10))
+            numbers = tuple(_claim("at_once", {"label": label, "is": n}, m.whole) for n in range(2, 13))
             yield _Line("count", "at_once", {"label": label}, numbers, m.whole)
 
 

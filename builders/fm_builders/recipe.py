@@ -24,33 +24,33 @@ class _Part(BaseModel):
 class Clips(_Part):
     """How sources are cut: seconds."""
 
-    min_s: float = Field(1.5, gt=0)
-    max_s: float = Field(12.0, gt=0)
+    min_s: float = Field(default=1.5, gt=0)
+    max_s: float = Field(default=12.0, gt=0)
     target_s: tuple[float, float] = (5.0, 10.0)
 
 
 class Perception(_Part):
     """What looks at a clip, at ``fps`` frames a second; ``max_side`` bounds the analysed picture, in pixels."""
 
-    fps: float = Field(10.0, gt=0, le=60)
+    fps: float = Field(default=10.0, gt=0, le=60)
     detectors: tuple[str, ...] = ("nanodet", "movenet", "hands")
     tracker: str = "two_stage"
-    max_side: int = Field(1280, ge=64)
+    max_side: int = Field(default=1280, ge=64)
 
 
 class Compose(_Part):
     """What is asked about a clip."""
 
     kinds: tuple[str, ...] = ("direction", "actor", "order", "location", "count", "relation", "speed")
-    max_per_kind: int = Field(4, ge=1)
-    min_quality: float = Field(0.5, ge=0, le=1)
+    max_per_kind: int = Field(default=4, ge=1)
+    min_quality: float = Field(default=0.5, ge=0, le=1)
 
 
 class Splits(_Part):
     """Shares of the source videos; the rest is the test split, of which the benchmark is made."""
 
-    train: float = Field(0.8, ge=0, le=1)
-    validation: float = Field(0.1, ge=0, le=1)
+    train: float = Field(default=0.8, ge=0, le=1)
+    validation: float = Field(default=0.1, ge=0, le=1)
 
 
 class Publish(_Part):

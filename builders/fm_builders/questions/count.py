@@ -30,8 +30,10 @@ class CountKind(QuestionKind):
         for label in m.labels():
             # A class with a doubtful track is not counted: the doubtful one might be real, or not.
             if all(t in m.good for t in m.annotation.tracks if t.label == label):
-                yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1)
-                yield from _numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0)
+                # "How many cars?" with one car in view asks nothing.
+                yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 2)
+                if sum(t.label == label for t in m.good) > 1:
+                    yield from _numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0)
 
 
 def _numbers(

@@ -17,6 +17,7 @@ from fm_hub.records import Claim, Track
 __all__ = ["OrderKind", "turn_of"]
 
 OPPOSITE = {w: next(o for o, d in DIRECTIONS.items() if abs(d - a) == 180.0) for w, a in DIRECTIONS.items()}
+ACROSS = {w: next(o for o, d in DIRECTIONS.items() if (d - a) % 360.0 == 90.0) for w, a in DIRECTIONS.items()}
 
 
 class OrderKind(QuestionKind):
@@ -61,14 +62,13 @@ def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
         return None
 
     first, then = way(span.t0, at), way(at, span.t1)
-    orders = []
+    pairs: list[tuple[str, str]] = []
     if first and then and first != then:
-        f, t = OPPOSITE[first], OPPOSITE[then]
-        orders = [(first, then), (then, first), (f, then), (first, t), (f, t), (t, f)]
-    distinct = list(dict.fromkeys(o for o in orders if o[0] != o[1]))
+        pool = dict.fromkeys((first, then, OPPOSITE[first], OPPOSITE[then], ACROSS[first], OPPOSITE[ACROSS[first]]))
+        pairs = [(first, then), (then, first), *permutations(pool, 2)]
     candidates = [
         Claim.of("sequence", {"track": track.track_id, "first": a, "then": b, "at": at}, span.t0, span.t1)
-        for a, b in distinct
+        for a, b in dict.fromkeys(pairs)
     ]
     return Draft("sequence", {"a": track.track_id}, candidates, span.t0, span.t1, prefer=(1,))
 

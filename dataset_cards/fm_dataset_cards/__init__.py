@@ -1,0 +1,1 @@
+"""Dataset cards: templates and sample texts. Content, not code."""

@@ -1,0 +1,159 @@
+"""``fm_hub.json``: what a dataset folder holds, to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fm_hub.claims import CLAIMS_VERSION
+from fm_hub.errors import BadDataset
+from fm_hub.tables import SCHEMA_VERSION
+from fm_hub.wording import WORDING_VERSION
+
+__all__ = [
+    "MANIFEST",
+    "FileInfo",
+    "Manifest",
+    "content_sha256",
+    "file_sha256",
+    "read_manifest",
+    "write_manifest",
+    "write_text",
+]
+
+MANIFEST = "fm_hub.json"
+
+
+class FileInfo(BaseModel):
+    """A published file: SHA-256 and size in bytes."""
+
+    model_config = ConfigDict(frozen=True)
+    sha256: str
+    bytes: int
+
+
+class Manifest(BaseModel):
+    """The manifest. Keys that a reader does not know are ignored within a schema MAJOR."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    schema_version: str = SCHEMA_VERSION
+    claims_version: int = CLAIMS_VERSION
+    wording_version: int = WORDING_VERSION
+    data_version: str
+    generator: str
+    recipe: dict[str, Any]
+    models: list[str]
+    counts: dict[str, dict[str, int]]
+    dropped: dict[str, int]
+    files: dict[str, FileInfo] = {}
+    content_sha256: dict[str, str]
+    shards: dict[str, dict[str, str]]
+    repo: str = ""
+
+    @classmethod
+    def measured(
+        cls,
+        tables: Mapping[tuple[str, str], pa.Table],
+        *,
+        data_version: str,
+        generator: str,
+        recipe: dict[str, Any],
+        models: list[str],
+        dropped: dict[str, int],
+        repo: str,
+    ) -> Manifest:
+        """The manifest of tables that were just written; files are hashed by :func:`write_manifest`."""
+        counts: dict[str, dict[str, int]] = {}
+        content: dict[str, list[str]] = {}
+        shards: dict[str, dict[str, str]] = {}
+        for (config, split), table in sorted(tables.items()):
+            counts.setdefault(config, {})[split] = table.num_rows
+            content.setdefault(config, []).append(content_sha256(table))
+            shards.setdefault(config, {})[f"{config}/{split}-00000.parquet"] = data_version
+        digests = {c: hashlib.sha256("".join(x).encode()).hexdigest() for c, x in content.items()}
+        return cls(
+            data_version=data_version,
+            generator=generator,
+            recipe=recipe,
+            models=models,
+            counts=counts,
+            dropped=dropped,
+            content_sha256=digests,
+            shards=shards,
+            repo=repo,
+        )
+
+
+def content_sha256(table: pa.Table) -> str:
+    """The hash of a table's rows, whatever the Parquet version that holds them."""
+    digest = hashlib.sha256()
+    for row in table.to_pylist():
+        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=_bytes).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _bytes(value: Any) -> str:
+    return hashlib.sha256(value).hexdigest()
+
+
+def file_sha256(path: Path) -> FileInfo:
+    """Hash a file in bounded memory."""
+    digest, size = hashlib.sha256(), 0
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return FileInfo(sha256=digest.hexdigest(), bytes=size)
+
+
+def published_files(root: Path) -> list[Path]:
+    """The files of a dataset folder that are published, but for the manifest itself."""
+    found = (p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return sorted(p for p in found if p != root / MANIFEST and ".fm_hub" not in p.relative_to(root).parts)
+
+
+def write_manifest(root: Path, manifest: Manifest) -> Manifest:
+    """Hash every published file and write the manifest, whole or not at all."""
+    files = {p.relative_to(root).as_posix(): file_sha256(p) for p in published_files(root)}
+    full = manifest.model_copy(update={"files": files})
+    text = json.dumps(full.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_text(root / MANIFEST, text)
+    return full
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all: tmp beside it, fsync, rename."""
+    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(tmp, "w", encoding="utf-8") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(tmp, path)
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Read a dataset's manifest. Raises :class:`BadDataset`, in one line."""
+    path = root / MANIFEST
+    if not path.is_file():
+        raise BadDataset(
+            f"{root}: not a dataset of fm-hub (no {MANIFEST}); make one with: fm-hub build VIDEO -o {root}"
+        )
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as e:
+        error = e.errors()[0]
+        raise BadDataset(f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}") from None
+    major = manifest.schema_version.partition(".")[0]
+    if major != SCHEMA_VERSION.partition(".")[0]:
+        raise BadDataset(
+            f"{path}: schema version {manifest.schema_version}; this fm-hub reads {SCHEMA_VERSION.partition('.')[0]}.x"
+        )
+    return manifest

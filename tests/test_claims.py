@@ -1,0 +1,225 @@
+"""Claims on scenes whose motion is known by construction."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fm_hub.claims import CLAIMS_VERSION, PREDICATES, Scene, check, tracks_of
+from fm_hub.claims.one import DIRECTIONS
+from fm_hub.records import Annotation, Claim, Track, content_id
+from golden_files import check_golden
+from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, street, swing
+
+WALKER, CAR, DOG = (content_id("made", n) for n in ("walker", "car", "dog"))
+
+
+def margin(scene: Scene, predicate: str, t0: float = 0.0, t1: float = 6.0, **args: Any) -> float:
+    return check(scene, Claim.of(predicate, args, t0, t1)).margin
+
+
+def one(path: Any, **how: Any) -> tuple[Scene, str]:
+    t = clock()
+    track = make_track("x", "person", t, path, **how)
+    return Scene.of(annotation([track], t)), track.track_id
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(sorted(DIRECTIONS)), st.floats(80, 150), st.floats(0, 2))
+def test_the_true_direction_is_found_and_no_other(word: str, far: float, jitter: float) -> None:
+    a = np.radians(DIRECTIONS[word])
+    scene, x = one(line((320, 180), (320 + far * np.cos(a), 180 - far * np.sin(a))), jitter=jitter)
+    for other in DIRECTIONS:
+        m = margin(scene, "direction", track=x, **{"is": other})
+        assert (m >= 2) if other == word else (m <= -2), (other, m)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 360), st.floats(30, 150), st.floats(0, 3), st.integers(0, 100))
+def test_a_mirrored_world_mirrors_every_direction(angle: float, far: float, jitter: float, seed: int) -> None:
+    a = np.radians(angle)
+    t = clock()
+    track = make_track("x", "person", t, line((320, 180), (320 + far * np.cos(a), 180 - far * np.sin(a))), seed=seed)
+    flipped = Track(
+        *[getattr(track, n) for n in ("clip_id", "track_id", "label", "label_score", "quality", "detector", "parent")],
+        frame=track.frame,
+        bbox=np.stack([WIDTH - track.bbox[:, 2], track.bbox[:, 1], WIDTH - track.bbox[:, 0], track.bbox[:, 3]], axis=1),
+        score=track.score,
+        state=track.state,
+    )
+    mirror = {"left": "right", "right": "left"}
+    here, there = Scene.of(annotation([track], t)), Scene.of(annotation([flipped], t))
+    for word in DIRECTIONS:
+        seen = "-".join(mirror.get(part, part) for part in word.split("-"))
+        a_, b_ = (margin(s, "direction", track=track.track_id, **{"is": w}) for s, w in ((here, word), (there, seen)))
+        assert a_ == pytest.approx(b_, abs=0.01)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 6), st.floats(0, 1))
+def test_turns_are_counted(swings: int, jitter: float) -> None:
+    scene, x = one(swing((320, 180), 150, 12.0 / swings), jitter=jitter, size=(20, 20))
+    turns = swings - 1
+    assert margin(scene, "reversals", track=x, **{"is": turns}) >= 2
+    for n in range(8):
+        if n != turns:
+            assert margin(scene, "reversals", track=x, **{"is": n}) <= -2
+
+
+def test_rest_is_rest_and_says_nothing_of_direction() -> None:
+    scene, x = one(rest((300, 200)))
+    assert margin(scene, "moves", track=x, **{"is": False}) >= 2
+    assert all(margin(scene, "direction", track=x, **{"is": w}) <= -2 for w in DIRECTIONS)
+
+
+def test_entering_and_leaving() -> None:
+    t = clock()
+    comes = make_track("in", "car", t, line((-100, 180), (400, 180)), seen=(1.5, 6.0))
+    goes = make_track("out", "car", t, line((320, 180), (760, 180)), seen=(0.0, 4.6))
+    scene = Scene.of(annotation([comes, goes], t))
+    for side in ("left", "right", "top", "bottom"):
+        enters = margin(scene, "enters", track=comes.track_id, side=side)
+        leaves = margin(scene, "leaves", track=goes.track_id, side=side)
+        assert (enters >= 2) if side == "left" else (enters <= -2)
+        assert (leaves >= 2) if side == "right" else (leaves <= -2)
+    event = {"first": {"event": "enters", "track": comes.track_id, "side": "left"}}
+    then = {"event": "leaves", "track": goes.track_id, "side": "right"}
+    assert margin(scene, "before", **event, then=then) >= 2
+
+
+def test_starting_and_stopping() -> None:
+    t = clock()
+
+    def stop_and_go(when: Any) -> Any:
+        return np.stack([100 + 400 * np.clip((when - 2.0) / 2.0, 0, 1), np.full(len(when), 180.0)], axis=1)
+
+    track = make_track("x", "person", t, stop_and_go)
+    scene = Scene.of(annotation([track], t))
+    started = check(scene, Claim.of("starts", {"track": track.track_id}, 0, 6))
+    stopped = check(scene, Claim.of("stops", {"track": track.track_id}, 0, 6))
+    assert started.true
+    assert stopped.true
+    assert started.value == pytest.approx(2.0, abs=0.2)
+    assert stopped.value == pytest.approx(4.0, abs=0.2)
+
+
+def test_growth_is_depth() -> None:
+    for growth, word in ((0.9, "approaches"), (-0.9, "recedes"), (0.0, "keeps")):
+        scene, x = one(rest((320, 180)), growth=growth)
+        for other in ("approaches", "recedes", "keeps"):
+            m = margin(scene, "depth", track=x, **{"is": other})
+            assert (m >= 2) if other == word else (m <= -2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(["relation", "order_change", "distance_change", "speed_order"]), st.integers(0, 1000))
+def test_two_tracks_the_other_way_round(predicate: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    t = clock()
+    ends = rng.uniform((60, 60), (WIDTH - 60, HEIGHT - 60), (4, 2))
+    a, b = (
+        make_track(n, n, t, line(tuple(p), tuple(q)), size=(30, 30)) for n, p, q in (("a", *ends[:2]), ("b", *ends[2:]))
+    )
+    scene = Scene.of(annotation([a, b], t))
+    swap = {
+        "left": "right",
+        "right": "left",
+        "above": "below",
+        "below": "above",
+        "faster": "slower",
+        "slower": "faster",
+    }
+    for key in ("is", "from"):
+        if key in PREDICATES[predicate].args:
+            for word in PREDICATES[predicate].args[key]:
+                args = {key: word, **({"to": word} if key == "from" else {})}
+                back = {k: swap.get(v, v) for k, v in args.items()}
+                there = margin(scene, predicate, a=a.track_id, b=b.track_id, **args)
+                home = margin(scene, predicate, a=b.track_id, b=a.track_id, **back)
+                assert there == pytest.approx(home, abs=1e-5)
+
+
+def test_a_camera_that_moves_with_the_object_hides_its_motion_in_the_image_alone() -> None:
+    t = clock()
+    track = make_track("x", "person", t, rest((320, 180)))
+    made = annotation([track], t, camera="moving")
+    pan = np.where(np.arange(len(t)) > 0, -4.0, 0.0)  # the view's contents shift left: the camera pans right
+    camera = type(made.camera)(
+        "clip", "moving", made.frames.frame, pan, *[made.camera.dy] * 3, inliers=made.camera.inliers, ok=made.camera.ok
+    )
+    scene = Scene.of(Annotation(made.clip, made.frames, camera, made.tracks))
+    still = Claim.of("moves", {"track": track.track_id, "is": False}, 0, 6)
+    assert check(scene, still).true
+    moved = Claim.of("direction", {"track": track.track_id, "is": "right"}, 0, 6, "stabilised")
+    assert check(scene, moved).true
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 6))
+def test_of_exclusive_words_at_most_one_is_true(seed: int, jitter: float) -> None:
+    rng = np.random.default_rng(seed)
+    t = clock()
+    points = np.array([320, 180]) + np.cumsum(rng.normal(0, 40, (7, 2)), axis=0)
+
+    def wander(when: Any) -> Any:
+        return np.stack([np.interp(when, np.arange(7), points[:, i]) for i in (0, 1)], axis=1)
+
+    track = make_track("x", "person", t, wander, jitter=jitter, seed=seed)
+    assume(len(track.frame) > 10)
+    scene = Scene.of(annotation([track], t))
+    for predicate in ("direction", "path", "depth", "speed", "speed_change"):
+        words = PREDICATES[predicate].args["is"]
+        margins = [margin(scene, predicate, track=track.track_id, **{"is": w}) for w in words]
+        assert sum(m > 0 for m in margins) <= 1, (predicate, margins)
+
+
+def test_tracks_of_names_every_track() -> None:
+    event = {"event": "starts", "track": "c"}
+    assert tracks_of(Claim.of("relation", {"a": "x", "b": "y", "is": "left"}, 0, 1)) == {"x", "y"}
+    assert tracks_of(Claim.of("before", {"first": event, "then": {**event, "track": "d"}}, 0, 1)) == {"c", "d"}
+    among = {"which": ["x"], "among": ["x", "z"], "predicate": "moves", "args": {"is": True}}
+    assert tracks_of(Claim.of("exactly", among, 0, 1)) == {"x", "z"}
+
+
+def test_the_numbers_are_frozen() -> None:
+    scene = Scene.of(street())
+    event = {"event": "stops", "track": WALKER}
+    spoken = [
+        ("moves", {"track": WALKER, "is": True}),
+        ("direction", {"track": WALKER, "is": "right"}),
+        ("path", {"track": DOG, "is": "back-and-forth"}),
+        ("travels", {"track": CAR, "axis": "x", "lo": 0.75, "hi": 9.0}),
+        ("region", {"track": CAR, "is": "bottom-left", "at": "end"}),
+        ("depth", {"track": CAR, "is": "keeps"}),
+        ("speed", {"track": DOG, "is": "medium"}),
+        ("speed_change", {"track": WALKER, "is": "steady"}),
+        ("reversals", {"track": DOG, "is": 3}),
+        ("sequence", {"track": DOG, "first": "right", "then": "left", "at": 1.5}),
+        ("starts", {"track": WALKER}),
+        ("stops", {"track": WALKER}),
+        ("enters", {"track": WALKER, "side": "left"}),
+        ("leaves", {"track": CAR, "side": "left"}),
+        ("relation", {"a": DOG, "b": CAR, "is": "above"}),
+        ("order_change", {"a": WALKER, "b": CAR, "from": "left", "to": "right"}),
+        ("distance_change", {"a": WALKER, "b": CAR, "is": "closer"}),
+        ("speed_order", {"a": DOG, "b": CAR, "is": "faster"}),
+        ("before", {"first": event, "then": {**event, "track": CAR}}),
+        ("at_once", {"label": "person", "is": 1}),
+        ("moving_count", {"label": "car", "is": 1}),
+        ("exactly", {"which": [CAR], "among": [WALKER, CAR], "predicate": "direction", "args": {"is": "left"}}),
+    ]
+    assert {p for p, _ in spoken} == set(PREDICATES)
+    rows = []
+    for predicate, args in spoken:
+        v = check(scene, Claim.of(predicate, args, 0.0, 6.0))
+        numbers = (None if x != x else round(x, 4) + 0.0 for x in (v.value, v.tolerance, v.margin))
+        rows.append(
+            {"predicate": predicate, "args": args, **dict(zip(("value", "tolerance", "margin"), numbers, strict=True))}
+        )
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    check_golden("claims.json", f'{{"claims_version": {CLAIMS_VERSION}, "claims": [\n{lines}\n]}}\n')

@@ -1,0 +1,172 @@
+"""Questions and captions from tracks whose motion is known by construction."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fm_builders.captions import ASPECTS, caption
+from fm_builders.material import Material
+from fm_builders.questions import KINDS, ask
+from fm_hub.claims import check
+from fm_hub.records import Annotation, Question
+from fm_hub.wording import families, option_text, refer, stem
+from golden_files import check_golden
+from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, street, swing
+
+ALL = tuple(KINDS.names())
+TYPES = {
+    "motion recognition",
+    "action order",
+    "motion-related objects",
+    "location-related motion",
+    "repetition count",
+}
+
+
+def asked(a: Annotation, kinds: tuple[str, ...] = ALL, most: int = 100) -> list[Question]:
+    return ask(Material(a, 0.5), kinds, seed=0, max_per_kind=most).questions
+
+
+def random_clip(seed: int) -> Annotation:
+    """Two to four tracks between random points, one of which swings."""
+    rng = np.random.default_rng(seed)
+    t = clock(float(rng.uniform(2, 8)))
+    labels = ["person", "car", "dog", "person"][: int(rng.integers(2, 5))]
+    tracks = []
+    for i, label in enumerate(labels):
+        a, b = rng.uniform((80, 80), (WIDTH - 80, HEIGHT - 80), (2, 2))
+        path = swing((float(a[0]), float(a[1])), 70, 2.0) if i == 1 else line(tuple(a), tuple(b), float(t[-1]))
+        tracks.append(make_track(f"{label}{i}", label, t, path, jitter=float(rng.uniform(0, 3)), seed=seed))
+    return annotation(tracks, t)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_every_question_is_proved_and_worded_again(seed: int) -> None:
+    a = random_clip(seed)
+    m = Material(a, 0.5)
+    for q in asked(a):
+        verdicts = [check(m.scene, o.claim) for o in q.options]
+        assert verdicts[q.answer].true
+        assert all(v.false for i, v in enumerate(verdicts) if i != q.answer)
+        texts = [o.text for o in q.options]
+        assert len(set(texts)) == len(texts)
+        assert 3 <= len(texts) <= 4
+        assert q.type in TYPES
+        assert not any(t.track_id in q.text + " ".join(texts) for t in a.tracks), "an id in the words"
+        assert "{" not in q.text + "".join(texts)
+        assert all(q.view_t0 <= o.claim.t0 <= o.claim.t1 <= q.view_t1 for o in q.options)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.randoms(use_true_random=False))
+def test_the_order_of_tracks_changes_nothing(seed: int, random: object) -> None:
+    a = random_clip(seed)
+    tracks = list(a.tracks)
+    random.shuffle(tracks)  # type: ignore[attr-defined]
+    assert asked(a) == asked(replace(a, tracks=tracks))
+    assert caption(Material(a, 0.5), seed=0) == caption(Material(replace(a, tracks=tracks), 0.5), seed=0)
+
+
+def test_every_kind_asks_about_the_street() -> None:
+    assert {q.kind for q in asked(street())} == set(ALL)
+
+
+def test_letters_are_even_within_a_clip() -> None:
+    letters = Counter(q.answer for q in asked(street()) if len(q.options) == 4)
+    assert max(letters.values()) - min(letters.values()) <= 1
+
+
+def test_a_moving_camera_stops_questions_about_motion() -> None:
+    a = street()
+    made = ask(Material(annotation(a.tracks, a.frames.t, camera="moving"), 0.5), ALL, seed=0, max_per_kind=9)
+    assert not made.questions
+    assert made.dropped["CameraMoving"] == len(ALL)
+
+
+def test_a_poor_track_is_not_asked_about_and_keeps_others_from_being_named_by_class() -> None:
+    t = clock()
+    good = make_track("a", "person", t, line((100, 200), (500, 200)))
+    poor = make_track("b", "person", t, rest((300, 100)), quality=0.2)
+    other = make_track("c", "person", t, rest((500, 100)), quality=0.2)
+    assert not asked(annotation([poor], t))
+    assert asked(annotation([good], t))
+    crowd = ask(Material(annotation([good, poor, other], t), 0.5), ("direction",), seed=0, max_per_kind=9)
+    assert not crowd.questions
+    assert crowd.dropped["AmbiguousReference"]
+
+
+def test_two_of_a_class_are_told_apart_by_side() -> None:
+    t = clock()
+    left = make_track("a", "person", t, line((100, 100), (100, 250)))
+    right = make_track("b", "person", t, rest((500, 200)))
+    m = Material(annotation([left, right], t), 0.5)
+    assert refer(m.scene, left.track_id, 0, 6) == "the person that is on the left at first"
+    assert refer(m.scene, right.track_id, 0, 6) == "the person that is on the right at first"
+    near = make_track("c", "person", t, rest((110, 200)))
+    m = Material(annotation([left, near], t), 0.5)
+    assert refer(m.scene, left.track_id, 0, 6) is None
+
+
+def test_a_track_that_is_lost_is_asked_about_only_while_it_is_seen() -> None:
+    t = clock()
+    track = make_track("a", "person", t, line((100, 200), (500, 200)), seen=(0.0, 2.5))
+    views = {(q.view_t0, q.view_t1) for q in asked(annotation([track], t)) if q.kind in ("direction", "speed")}
+    assert views == {(0.0, 2.5)}
+
+
+def test_nothing_to_ask_has_a_reason() -> None:
+    t = clock()
+    made = ask(Material(annotation([], t), 0.5), ALL, seed=0, max_per_kind=4)
+    assert not made.questions
+    blur = make_track("a", "person", t, line((300, 200), (345, 215)), jitter=6.0)
+    made = ask(Material(annotation([blur], t), 0.5), ("direction",), seed=0, max_per_kind=4)
+    assert made.dropped["SmallMargin"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_every_sentence_of_a_caption_is_proved(seed: int) -> None:
+    m = Material(random_clip(seed), 0.5)
+    text = caption(m, seed=0)
+    assert text is not None
+    order = [ASPECTS.index(s.aspect) for s in text.sentences]
+    assert order == sorted(order)
+    assert all(check(m.scene, s.claim).true for s in text.sentences)
+    assert text.text == " ".join(s.text for s in text.sentences)
+
+
+def test_a_partial_window_is_said_with_its_times() -> None:
+    t = clock()
+    track = make_track("a", "person", t, line((100, 200), (500, 200)), seen=(0.0, 3.0))
+    text = caption(Material(annotation([track], t), 0.5), seed=0)
+    assert text is not None
+    assert "Between 0.0 s and 3.0 s: " in text.text
+
+
+@pytest.mark.parametrize("family", sorted(set(families()) - {"plural", "travels", "moves", "speed"}))
+def test_at_least_six_wordings(family: str) -> None:
+    stems = families()[family]["stems"]
+    assert len(stems) == len(set(stems)) >= 6
+    assert all(s.endswith("?") for s in stems)
+
+
+def test_the_wording_is_frozen() -> None:
+    m = Material(street(), 0.5)
+    text = caption(m, seed=0)
+    assert text is not None
+    lines = [f"CAPTION {text.text}", f"SHORT {text.short}"]
+    for q in asked(street(), most=6):
+        args = json.loads(q.template_args)
+        assert stem(m.scene, q.template, args, q.view_t0, q.view_t1) == q.text
+        key = q.options[q.answer]
+        assert option_text(m.scene, q.template, args, key.claim, q.view_t0, q.view_t1) == key.text
+        lines.append(f"{q.kind} [{q.view_t0:.1f}-{q.view_t1:.1f}] {q.text} -> {' | '.join(o.text for o in q.options)}")
+    check_golden("wording.txt", "\n".join(sorted(lines)) + "\n")
