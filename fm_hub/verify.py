@@ -104,6 +104,7 @@ def verify(root: str | Path, *, tick: Callable[[], None] = lambda: None) -> Repo
         scenes = Scenes(root)
     except ValueError as e:
         raise BadDataset(f"{root}: tables that cannot be read: {e}") from None
+    _verify_clips(scenes, manifest, report)
     for config in QUESTION_CONFIGS:
         for row in read_table(root, config).to_pylist():
             report.questions += 1
@@ -257,6 +258,15 @@ def _verify_files(root: Path, manifest: Manifest, report: Report) -> None:
             report.fail("files", name, "changed file: its hash is not the manifest's")
     for name in here:
         report.fail("files", name, "stray file: it is not in the manifest")
+
+
+def _verify_clips(scenes: Scenes, manifest: Manifest, report: Report) -> None:
+    for clip in scenes.clips.values():
+        info = manifest.files.get(clip.video_file)
+        if clip.clip_id != clip.sha256[:24] or clip.video_file != f"videos/{clip.clip_id[:2]}/{clip.clip_id}.mp4":
+            report.fail("clips", clip.clip_id, "wrong name: id and file are made of the hash of the bytes")
+        elif info is None or info.sha256 != clip.sha256:
+            report.fail("clips", clip.clip_id, "wrong bytes: the manifest has another hash, or no such file")
 
 
 def _verify_counts(root: Path, manifest: Manifest, report: Report) -> None:

@@ -1,0 +1,57 @@
+"""What the benchmarks share: a seed, Markdown rows, and the one JSON line of docs/design.md §8."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+__all__ = ["Row", "child_seconds", "options", "show"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure and its target: ``ok`` says whether value ``op`` target holds."""
+
+    figure: str
+    value: float
+    unit: str
+    op: str
+    target: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the target is reached."""
+        return self.value <= self.target if self.op == "<=" else self.value >= self.target
+
+
+def options(description: str | None) -> argparse.Namespace:
+    """``--seed`` and ``--json``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
+    return parser.parse_args()
+
+
+def show(bench: str, rows: Sequence[Row], chosen: argparse.Namespace) -> None:
+    """Print the table, and with --json the line."""
+    print("| figure | value | target |\n|---|---|---|")
+    for r in rows:
+        print(f"| {r.figure} | {r.value:.3g} {r.unit} | {r.op} {r.target:g} {r.unit} {'ok' if r.ok else 'MISSED'} |")
+    if chosen.json:
+        lines = [{**asdict(r), "ok": r.ok} for r in rows]
+        print(json.dumps({"bench": bench, "seed": chosen.seed, "rows": lines}))
+
+
+def child_seconds(args: Sequence[str], cwd: str | None = None) -> tuple[float, float]:
+    """CPU and wall seconds of a child process and its children. Raises if it fails."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, *args], check=True, capture_output=True, cwd=cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu, time.perf_counter() - start
