@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import fm_hub
 from fm_builders.build import build
 from fm_builders.recipe import load_recipe
 from fm_builders.samples import folder
 from fm_builders.sources import find_sources
-
-import fm_hub
 
 if __name__ == "__main__":
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "foundationmotion")

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from fm_eval_harness.evaluate import run
-
 from fm_hub.claims import check
 from fm_hub.tables import read_records
 from fm_hub.verify import Scenes

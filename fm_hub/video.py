@@ -9,34 +9,35 @@ else. Times are seconds from the first displayed frame. Pixels are taken as squa
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.errors import DecodeError, EmptyFile, NotAVideo, NoVideoStream, TooShort, UnreadableFile
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
+from fm_hub._pyav import (
+    CLOCK,
+    Image,
+    Unseekable,
+    decode_from,
+    open_video,
+    read_packets,
+    reformatter,
+    rotation_of,
+    stamp_of,
+    to_image,
+    write_h264,
+)
+from fm_hub.errors import DecodeError, TooShort
 
 __all__ = ["VideoIndex", "copyable", "encode_clip", "index_video", "iter_frames", "read_frames", "sample_times"]
 
-Image = NDArray[np.uint8]
 SLACK = 5e-4  # seconds: time stamps rounded to a millisecond still find their frame
 JUMP = 8  # frames: a seek throws away about as many as the decoder holds for reordering
-CLOCK = 90_000  # ticks a second of the clips that we write
-# Only real containers: no playlists (they open other files), no text, no still images.
-CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,ivf,mxf,nut,gif,dv,rm,h264,hevc,m4v,mpegvideo,obu"
-PLAYABLE = {"h264", "hevc", "vp9", "av1"}
+PLAYABLE = {"h264", "hevc", "vp9", "av1"}  # in an .mp4, by browsers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +71,8 @@ class VideoIndex:
     @property
     def times(self) -> NDArray[np.float64]:
         """(N,) seconds at which each frame appears; the first is 0."""
-        ticks = (self.pts - self.pts[0]).astype(np.float64)
-        return ticks * self.time_base.numerator / self.time_base.denominator
+        seconds: NDArray[np.float64] = (self.pts - self.pts[0]) * self.time_base.numerator / self.time_base.denominator
+        return seconds
 
     @property
     def fps(self) -> float:
@@ -91,19 +92,19 @@ def index_video(path: str | Path) -> VideoIndex:
     :class:`DecodeError`.
     """
     path = Path(path)
-    with _opened(path) as (container, stream):
-        pts, keys, last, error = _packets(container, stream)
+    with open_video(path) as (container, stream):
+        pts, keys, last, error = read_packets(container, stream)
         time_base, codec = stream.time_base or Fraction(1, CLOCK), stream.codec_context.name
         rate = stream.average_rate
-    with _opened(path) as (container, stream):
-        frames = _decoded(container, stream, None, keys, salvage=True)
+    with open_video(path) as (container, stream):
+        frames = decode_from(container, stream, None, keys, salvage=True)
         first = next(frames, None)
         if first is None:
             raise DecodeError(f"{path}: no frame can be decoded; {error or 'the pictures are damaged'}")
         if pts is None:  # some containers (old AVI) store no presentation times: only the decoder knows the order
-            shown = [p for p in map(_stamp, chain([first], frames)) if p is not None]
+            shown = [p for p in map(stamp_of, chain([first], frames)) if p is not None]
             pts, keys = np.unique(np.array(shown, np.int64)), np.empty(0, np.int64)
-        turn = _rotation(first)
+        turn = rotation_of(first)
         width, height = (first.height, first.width) if turn % 180 else (first.width, first.height)
     if not len(pts):
         raise DecodeError(f"{path}: no packet with a presentation time; {error or 'nothing to show'}")
@@ -125,12 +126,14 @@ def read_frames(
 
     A time before the first frame gives the first, one after the last the last. ``size`` (width, height) of the
     displayed frame is applied while decoding. Equal frames share one array. Raises :class:`DecodeError` where
-    the right frame cannot be had; with ``salvage`` such an entry is ``None`` instead.
+    the right frame cannot be had; with ``salvage`` such an entry is ``None`` instead, and so is what a file that
+    breaks off should have shown after its end.
     """
     index = video if isinstance(video, VideoIndex) else index_video(video)
     wanted = index.pts[_shown_at(index, times)]
     images = dict(_frames(index, np.unique(wanted), size, salvage=salvage))
-    return [images[int(p)] for p in wanted]
+    end = index.duration if index.error else np.inf
+    return [images[int(p)] if t < end else None for p, t in zip(wanted, times, strict=True)]
 
 
 def iter_frames(
@@ -149,7 +152,8 @@ def iter_frames(
     for position, want in enumerate(wanted):
         if image is None or pts != want:
             pts, image = next(frames)
-        assert image is not None and pts == want  # _frames raises rather than leave one out
+        if image is None or pts != want:  # cannot be: _frames raises rather than leave one out
+            raise DecodeError(f"{index.path}: the frame at pts {want} is missing")
         yield position, image
 
 
@@ -181,7 +185,7 @@ def encode_clip(frames: Iterable[Image], times: Sequence[float], path: str | Pat
         raise ValueError("the times of a clip must rise")
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _encode(frames, ticks, partial, crf)
+        write_h264(frames, ticks, partial, crf)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -197,11 +201,11 @@ def copyable(index: VideoIndex) -> bool:
     """
     if index.rotation or index.error or index.pts[0] or index.codec not in PLAYABLE:
         return False
-    with _opened(index.path) as (container, stream):
+    with open_video(index.path) as (container, stream):
         if "mp4" not in container.format.name or stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
             return False
-    with _opened(index.path, ignore_editlist="1") as (container, stream):
-        stored = _packets(container, stream)[0]
+    with open_video(index.path, ignore_editlist="1") as (container, stream):
+        stored = read_packets(container, stream)[0]
     return stored is not None and np.array_equal(stored - stored[0], index.pts)
 
 
@@ -212,119 +216,51 @@ def _shown_at(index: VideoIndex, times: Sequence[float] | NDArray[np.float64]) -
     return np.maximum(np.searchsorted(index.times, moments + SLACK, side="right") - 1, 0)
 
 
-@contextmanager
-def _opened(path: Path, **options: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    import av
-
-    _check_file(path)
-    av.logging.set_level(None)  # the default, but another library may have let ffmpeg write to stderr
-    limits = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+def _frames(
+    index: VideoIndex, wanted: NDArray[np.int64], size: tuple[int, int] | None, *, salvage: bool
+) -> Iterator[tuple[int, Image | None]]:
+    """Yield every wanted pts (rising) with its image, or with None where salvaging finds none."""
+    if index.error and not salvage:
+        raise DecodeError(f"{index.path}: {index.error}")
     try:
-        container = av.open(f"file:{path}", options=limits | options)
-    except av.error.FFmpegError as error:
-        raise NotAVideo(f"{path}: cannot be opened as a video: {error.strerror}") from error
-    with container:
-        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        if not pictures:
-            raise NoVideoStream(f"{path}: no video stream")
-        stream = pictures[0]
-        if stream.codec_context is None:
-            raise DecodeError(f"{path}: no decoder for its codec")
-        stream.codec_context.thread_count = 1
-        # Damage must raise, not be painted over with the neighbouring frames.
-        stream.codec_context.options = {"err_detect": "explode"}
-        yield container, stream
+        for pair in _pass(index, wanted, size, salvage=salvage, seek=True):
+            yield pair
+            wanted = wanted[1:]
+    except (Unseekable, DecodeError):  # transport streams, broken indexes: go on from the start
+        yield from _pass(index, wanted, size, salvage=salvage, seek=False)
 
 
-def _check_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UnreadableFile(f"{path}: {error.strerror or 'cannot be read'}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFile(f"{path}: not a file")
-    if not os.access(path, os.R_OK):
-        raise UnreadableFile(f"{path}: no permission to read it")
-    if not status.st_size:
-        raise EmptyFile(f"{path}: zero bytes")
+def _pass(
+    index: VideoIndex, wanted: NDArray[np.int64], size: tuple[int, int] | None, *, salvage: bool, seek: bool
+) -> Iterator[tuple[int, Image | None]]:
+    with open_video(index.path) as (container, stream):
+        frames = decode_from(container, stream, None, index.keys, salvage=salvage)
+        todo, scaler = [int(p) for p in wanted], reformatter()
+        at, jumped, last = 0, None, int(index.pts[0]) - 1
+        while at < len(todo):
+            key = _jump(index, last, todo[at]) if seek else None
+            if key is not None and key != jumped:
+                frames, jumped = decode_from(container, stream, key, index.keys, salvage=salvage), key
+            frame = next(frames, None)
+            stamp = stamp_of(frame) if frame is not None else None
+            if stamp is None:
+                stamp = todo[-1] + 1
+            while at < len(todo) and todo[at] < stamp:  # the decoder never showed it
+                if not salvage:
+                    raise DecodeError(f"{index.path}: the frame at pts {todo[at]} cannot be decoded")
+                yield todo[at], None
+                at += 1
+            if frame is not None and at < len(todo) and todo[at] == stamp:
+                yield stamp, to_image(frame, size or (index.width, index.height), scaler)
+                at += 1
+            last = stamp
 
 
-def _packets(
-    container: InputContainer, stream: VideoStream
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64], int, str]:
-    """The presentable pts (None where some are missing), the keys, the last frame's ticks, and what broke off."""
-    import av
-
-    pts: list[int] = []
-    keys: list[int] = []
-    error, last, top, stamped, seen, damaged = "", 0, None, True, 0, 0
-    try:
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            seen += 1
-            if packet.pts is None:
-                stamped = False
-                continue
-            if packet.is_keyframe and not packet.is_corrupt:
-                keys.append(packet.pts)
-            damaged += packet.is_corrupt
-            if packet.is_discard or packet.is_corrupt:
-                continue
-            pts.append(packet.pts)
-            if top is None or packet.pts > top:
-                top, last = packet.pts, packet.duration or 0
-    except av.error.FFmpegError as broken:
-        error = f"breaks off after {seen} packets: {broken.strerror}"
-    if not seen:
-        raise DecodeError(f"{container.name}: no packets; {error or 'nothing in it'}")
-    expected = len(stream.index_entries) if "mp4" in container.format.name else 0
-    if not error and (damaged or seen < expected):
-        error = f"{damaged} of {seen} packets are damaged; {max(0, expected - seen)} are missing"
-    if not stamped:
-        return None, np.empty(0, np.int64), last, error
-    starts = np.unique(np.array(keys, np.int64))
-    shown = np.unique(np.array(pts, np.int64))
-    return (shown[shown >= keys[0]] if keys else shown), starts, last, error
-
-
-class _Unseekable(Exception):
-    """Seeking did not land on the key frame that the index knows."""
-
-
-def _decoded(
-    container: InputContainer, stream: VideoStream, key: int | None, keys: NDArray[np.int64], *, salvage: bool
-) -> Iterator[VideoFrame]:
-    """Decode from ``key`` (or from where the container stands) to the end.
-
-    With ``salvage``, what follows a damaged packet is left out up to the next key frame, as it may show anything.
-    """
-    import av
-
-    sound_from = None
-    if key is not None:
-        container.seek(key, stream=stream, backward=True)
-    packets = container.demux(stream)
-    while True:
-        packet = None
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            if key is not None and (packet.pts is None or not packet.is_keyframe or packet.pts > key):
-                raise _Unseekable
-            key = None
-            frames = packet.decode()
-        except av.error.FFmpegError as error:
-            if not salvage:
-                raise DecodeError(f"{container.name}: {error.strerror}") from error
-            if packet is None:  # the demuxer broke off: what the decoder still holds is sound
-                packets, frames = iter(()), stream.codec_context.decode(None)
-            else:
-                later = keys[keys > packet.pts] if packet.pts is not None else keys[:0]
-                sound_from = int(later[0]) if len(later) else np.iinfo(np.int64).max
-                continue
-        for frame in frames:
-            stamp = _stamp(frame)
-            if sound_from is None or (stamp is not None and stamp >= sound_from):
-                yield frame
+def _jump(index: VideoIndex, last: int, want: int) -> int | None:
+    """The key frame to seek to, where that skips frames enough to be worth it."""
+    before = int(np.searchsorted(index.keys, want, side="right")) - 1
+    if before < 0:
+        return None
+    key = int(index.keys[before])
+    skipped = np.searchsorted(index.pts, key) - np.searchsorted(index.pts, last, side="right")
+    return key if skipped > JUMP else None

@@ -26,6 +26,7 @@ class FakeModel(Model):
     @classmethod
     def from_spec(cls, rest: str, options: Options) -> FakeModel:
         """Build from the rule's name. Raises :class:`~fm_hub.errors.UnknownName`."""
+        del options
         rule = rest or "hash"
         if rule not in _RULES:
             raise UnknownName("fake model", rest, _RULES)
@@ -33,6 +34,7 @@ class FakeModel(Model):
 
     def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
         """Score each prompt by the rule."""
+        del view
         return [self._score(p) for p in prompts]
 
     def _score(self, prompt: Prompt) -> Scores:

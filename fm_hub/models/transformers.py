@@ -7,8 +7,6 @@ explicit metadata and without any resampling by the processor. Code from a repos
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +15,11 @@ from typing import Any
 
 from fm_hub.errors import ItemError, MissingExtra, ModelError, UserError
 from fm_hub.models import Model, Options, Prompt, Scores, View
+from fm_hub.models.commits import folder_commit, hub_commit
+from fm_hub.models.video_inputs import frames_of, memoised
 
-__all__ = ["TransformersModel", "folder_commit"]
+__all__ = ["TransformersModel"]
 
-_WEIGHTS = (".safetensors", ".bin")
-_SAMPLES, _SAMPLE_BYTES = 16, 1 << 16
 _CONTEXTS = ("", " ", "\n")
 """What may stand before the letter: tokenizers give "A" after a line break and " A" after a word other tokens."""
 
@@ -42,7 +40,7 @@ class TransformersModel(Model):
                 name, revision=options.revision, trust_remote_code=False
             )
         folder = Path(name)
-        self.commit = folder_commit(folder) if folder.is_dir() else str(getattr(config, "_commit_hash", None) or "")
+        self.commit = folder_commit(folder) if folder.is_dir() else hub_commit(name, options.revision, config)
         self.takes_video = bool(
             getattr(self.processor, "video_processor", None) and getattr(self.processor, "video_token", None)
         )
@@ -50,6 +48,8 @@ class TransformersModel(Model):
             raise UserError(f"{name}: its processor takes neither videos nor images; fm-eval needs a vision model")
         if not getattr(self.processor, "chat_template", None):
             raise UserError(f"{name}: no chat template; fm-eval needs an instruction-tuned vision model")
+        # The weights are loaded later: by then a branch may have moved on from the commit that is recorded.
+        self._revision = options.revision if folder.is_dir() else self.commit or options.revision
         self._model: Any = None
         self._tokens: dict[str, list[int]] = {}
 
@@ -73,10 +73,10 @@ class TransformersModel(Model):
         if self._model is None:
             self._model = self._load()
         try:
-            frames = _frames(view)
+            frames = self.torch.from_numpy(frames_of(view)).permute(0, 3, 1, 2).contiguous()
         except ItemError as e:
             return [Scores(p.id, error=_one_line(e)) for p in prompts]
-        with _memoised(self.processor):
+        with _quiet(), memoised(self.processor):
             return [self._ask(view, frames, p) for p in prompts]
 
     def _load(self) -> Any:
@@ -84,7 +84,7 @@ class TransformersModel(Model):
             from transformers import AutoModelForImageTextToText
 
             model = AutoModelForImageTextToText.from_pretrained(
-                self.name, revision=self.options.revision, trust_remote_code=False, dtype=self.dtype
+                self.name, revision=self._revision, trust_remote_code=False, dtype=self.dtype
             )
             return model.to(self.device).eval()
 
@@ -103,10 +103,11 @@ class TransformersModel(Model):
         n = len(frames)
         seen = [{"type": "video"}] if self.takes_video else [{"type": "image"}] * n
         messages = [{"role": "user", "content": [*seen, {"type": "text", "text": question}]}]
-        # Models that can think aloud would put the letter after their thoughts; other templates ignore the word.
-        text = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
+        # A model that thinks aloud would put the letter after its thoughts: they are switched off, or closed.
+        quiet = {"enable_thinking": False} if "enable_thinking" in str(self.processor.chat_template) else {}
+        text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **quiet)
+        if text.rstrip().endswith("<think>"):
+            text = text.rstrip() + "\n\n</think>\n\n"
         if self.takes_video:
             inputs = self.processor(
                 text=[text],
@@ -146,23 +147,6 @@ class TransformersModel(Model):
         return self._tokens[letter]
 
 
-def folder_commit(folder: Path) -> str:
-    """What a model folder holds, as one hash: its configuration, and samples of every weight file.
-
-    Weights are sampled (16 pieces of 64 KiB a file, and its size) because hashing all of them would take
-    longer than answering; a training step changes every piece.
-    """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in sorted(p for p in folder.iterdir() if p.suffix in _WEIGHTS):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size};".encode())
-        with open(path, "rb") as f:
-            for i in range(_SAMPLES):
-                f.seek(max(0, size - _SAMPLE_BYTES) * i // (_SAMPLES - 1))
-                digest.update(f.read(_SAMPLE_BYTES))
-    return f"sha256:{digest.hexdigest()}"
-
-
 def _torch() -> Any:
     try:
         import torch
@@ -186,18 +170,8 @@ def _place(torch: Any, options: Options) -> tuple[str, Any]:
     return device, dtypes[options.dtype]
 
 
-def _frames(view: View) -> Any:
-    """The view's frames as a uint8 tensor (T, 3, H, W), decoded and resized once."""
-    import numpy as np
-    import torch
-
-    from fm_hub.video import index_video, read_frames
-
-    pictures = read_frames(index_video(view.path), view.times(), size=view.size)
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
-
-
 def _metadata(view: View, frames: Any) -> Any:
+    """What a processor must know of the frames: without it some write other time stamps into the prompt."""
     from transformers.video_utils import VideoMetadata
 
     n, seconds = len(frames), view.t1 - view.t0
@@ -211,54 +185,35 @@ def _metadata(view: View, frames: Any) -> Any:
     )
 
 
-class _Memo:
-    """A processor's image or video part that works once and then repeats its result: one view, one object."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self._result: Any = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._result is None:
-            self._result = self._inner(*args, **kwargs)
-        return copy.copy(self._result)  # processors take entries out of what they get
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
 @contextmanager
-def _memoised(processor: Any) -> Iterator[None]:
-    parts = {n: p for n in ("image_processor", "video_processor") if (p := getattr(processor, n, None)) is not None}
-    for name, part in parts.items():
-        setattr(processor, name, _Memo(part))
-    try:
-        yield
-    finally:
-        for name, part in parts.items():
-            setattr(processor, name, part)
-
-
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """Load in silence, and turn what libraries raise on bad input into one line for the user."""
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' advice and progress bars out of ours; errors still come through."""
     from huggingface_hub.utils import logging as hub_logging
-    from safetensors import SafetensorError
     from transformers.utils import logging
 
     levels = logging.get_verbosity(), hub_logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()
+    logging.set_verbosity(logging.ERROR)
+    hub_logging.set_verbosity(logging.ERROR)
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as e:
-        raise UserError(f"{name}: cannot be loaded as a vision-language model ({_one_line(e)})") from e
     finally:
         logging.set_verbosity(levels[0])
         hub_logging.set_verbosity(levels[1])
         if levels[2]:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Load in silence, and turn what libraries raise on bad input into one line for the user."""
+    from safetensors import SafetensorError
+
+    try:
+        with _quiet():
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as e:
+        raise UserError(f"{name}: cannot be loaded as a vision-language model ({_one_line(e)})") from e
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""Builders: from videos to datasets (annotate, compose)."""

@@ -1,0 +1,113 @@
+"""What is seen in one clip: the camera, the tracks and the keypoints, from one pass over its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fm_builders.boxes import clipped
+from fm_builders.camera import CameraEstimator
+from fm_builders.detectors import DETECTORS, Detections, Detector
+from fm_builders.trackers import TRACKERS
+from fm_hub.records import Camera, Keypoints, Track
+from fm_hub.video import VideoIndex, iter_frames
+
+__all__ = ["EMBEDDED", "model_ids", "perceive", "with_parents", "working_size"]
+
+#: The detectors of the embedded tier.
+EMBEDDED = ("nanodet", "movenet", "hands")
+CHECK_EACH_OTHER = ("nanodet", "movenet")  # asked for together they are one detector
+MASKED_SCORE = 0.3  # detections at least this sure are kept out of the estimate of the view's motion
+
+
+def perceive(
+    index: VideoIndex,
+    t: NDArray[np.float64],
+    clip_id: str,
+    artifact: str,
+    detectors: Sequence[str] = EMBEDDED,
+    tracker: str = "two_stage",
+    max_side: int | None = None,
+) -> tuple[Camera, list[Track], list[Keypoints]]:
+    """Detect, track, and follow the view, in the frames at times ``t`` (N,), seconds, rising.
+
+    Each frame is decoded once and dropped; the detections are kept. Frames are decoded at ``max_side`` pixels at
+    most (default: as many as any of the detectors gains from), and everything is returned in pixels of the clip.
+    ``nanodet`` and ``movenet`` together check each other (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the
+    key of what is being made, part of every track id. A hand gets the person that it belongs to as ``parent``.
+    Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
+    (:class:`~fm_hub.errors.ItemError`).
+    """
+    import cv2
+
+    cv2.setNumThreads(1)  # a build has one worker a core; more threads would only fight
+    eyes = _detectors(detectors)
+    size = (index.width, index.height)
+    small = working_size(size, max_side or max((eye.long_side for eye in eyes), default=max(size)))
+    estimator = CameraEstimator(size)
+    seen: list[Detections] = []
+    for eye in eyes:
+        eye.reset()
+    for _, frame in iter_frames(index, t.tolist(), size=small):
+        found = _rescaled(Detections.concat([eye.detect(frame) for eye in eyes]), small, size)
+        estimator.add(frame, found.bbox[found.score >= MASKED_SCORE])
+        seen.append(found)
+    tracks, keypoints = TRACKERS.load(tracker)().track(seen, t, size, clip_id, artifact)
+    return estimator.result(clip_id), with_parents(tracks, keypoints), keypoints
+
+
+def model_ids(detectors: Sequence[str] = EMBEDDED) -> list[str]:
+    """The weights of these detectors, as ``name@`` and 12 digits of their sha256: part of an artifact's key."""
+    return [model for eye in _detectors(detectors) for model in eye.model_ids]
+
+
+def _detectors(names: Sequence[str]) -> list[Detector]:
+    pair = set(CHECK_EACH_OTHER)
+    if pair <= set(names):
+        names = ["embedded", *(name for name in names if name not in pair)]
+    return [DETECTORS.load(name)() for name in names]
+
+
+def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """(width, height) at most ``long_side`` long, in proportion, never enlarged.
+
+    >>> working_size((1768, 994), 1280)
+    (1280, 720)
+    """
+    ratio = min(1.0, long_side / max(size))
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def _rescaled(found: Detections, small: tuple[int, int], size: tuple[int, int]) -> Detections:
+    if small == size:
+        return found
+    scale = np.array(size, np.float32) / np.array(small, np.float32)
+    bbox = clipped(found.bbox * np.tile(scale, 2), *size)
+    return replace(found, bbox=bbox, keypoints=np.asarray(found.keypoints * scale, np.float32))
+
+
+def with_parents(tracks: list[Track], keypoints: list[Keypoints]) -> list[Track]:
+    """The tracks, with each hand's ``parent``: the person whose wrists are nearest in most of its frames.
+
+    A wrist counts when it lies within the hand's box, grown by its own size.
+    """
+    people = {k.track_id: k for k in keypoints if k.kind == "coco17"}
+    return [replace(t, parent=_owner(t, people)) if t.label == "hand" else t for t in tracks]
+
+
+def _owner(hand: Track, people: dict[str, Keypoints]) -> str:
+    boxes = dict(zip(hand.frame.tolist(), hand.bbox.astype(np.float64), strict=True))
+    near: dict[str, int] = {}
+    for track_id, points in people.items():
+        for frame, xy, conf in zip(points.frame.tolist(), points.xy, points.conf, strict=True):
+            if frame in boxes:
+                box = boxes[frame]
+                grow = float(np.max(box[2:] - box[:2])) / 2
+                wrists = xy[9:11][conf[9:11] > 0.2]
+                inside = (wrists >= box[:2] - grow) & (wrists <= box[2:] + grow)
+                near[track_id] = near.get(track_id, 0) + bool(inside.all(1).any())
+    best = max(near, key=lambda i: (near[i], i), default="")
+    return best if best and near[best] >= len(boxes) / 2 else ""

@@ -1,0 +1,221 @@
+"""Two-stage association: sure detections choose their tracks first, weak ones may only continue tracks.
+
+The idea is ByteTrack's (Zhang et al., ECCV 2022); the code, the Kalman filter and the costs are ours, made for
+frames 0.1 s apart, in which a thing can move by its own width: overlap alone would lose it, so the distance of
+the centres counts too, within a reach that follows from what is known of its velocity.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from fm_builders.boxes import area, centre, iou
+from fm_builders.detectors import Detections
+from fm_builders.trackers import Tracker
+from fm_builders.trackers.motion import Motion
+from fm_builders.trackers.quality import quality
+from fm_hub.records import Keypoints, Track, content_id
+
+__all__ = ["TwoStageTracker"]
+
+START = 0.45  # a detection that may begin a track
+HIGH = 0.4  # a detection of the first stage
+MAX_GAP = 1.0  # seconds without a detection after which a track has ended
+WEAK_GAP = 0.35  # seconds: weak detections continue only what was seen a moment ago
+INTERPOLATED_GAP = 0.5  # seconds between two detections up to which boxes between them are trusted
+MIN_HITS, MIN_THING_HITS = 3, 5  # things are detected less surely; claims need five samples anyway
+MIN_SCORE = 0.3  # mean of a track's detections
+MAX_GROWTH = 1.8  # of the size, from one detection to the next
+STOPPED = 0.6  # weight of the last box against the expected one
+MEET = 0.3  # IoU at which boxes may be joined however far the centres are
+EXTEND_IOU = 0.4
+LEAST = 0.15  # similarity of a pair that is worth joining
+
+
+class _Open:
+    """A track that is being built: the detections (frame, index in the frame) that are its own."""
+
+    def __init__(self, group: str, label: str, frame: int, index: int, motion: Motion) -> None:
+        self.group, self.label, self.motion = group, label, motion
+        self.hits = [(frame, index)]
+
+
+# Labels within a group may follow each other in one track, because detectors waver between them.
+GROUPS = {
+    **dict.fromkeys(("car", "truck", "bus", "train"), "vehicle"),
+    **dict.fromkeys(("bicycle", "motorcycle"), "cycle"),
+    **dict.fromkeys(("dog", "cat", "horse", "sheep", "cow", "bear", "elephant", "zebra", "giraffe"), "animal"),
+    **dict.fromkeys(("chair", "couch", "bench", "bed"), "seat"),
+    **dict.fromkeys(("tv", "laptop"), "screen"),
+}
+
+
+def _group(label: str) -> str:
+    return GROUPS.get(label, label)
+
+
+class TwoStageTracker(Tracker):
+    """The default tracker; deterministic: equal input, equal tracks."""
+
+    name = "two_stage"
+
+    def track(
+        self,
+        detections: Sequence[Detections],
+        t: NDArray[np.float64],
+        size: tuple[int, int],  # noqa: ARG002 - boxes come clipped, and reach is measured in sizes of the thing
+        clip_id: str,
+        artifact: str,
+    ) -> tuple[list[Track], list[Keypoints]]:
+        """See :meth:`Tracker.track`. Dropped: tracks of fewer than 3 detections (5 for things), or weak ones."""
+        if len(detections) != len(t) or np.any(np.diff(t) <= 0):
+            raise ValueError(f"{len(detections)} frames of detections for {len(t)} times, which must rise")
+        tracks: list[_Open] = []
+        for frame, found in enumerate(detections):
+            _advance(tracks, found, frame, float(t[frame]))
+        _extend_back(tracks, detections, t)
+        kept = [track for track in tracks if _believed(track, detections)]
+        kept.sort(key=lambda track: _order(track, detections))
+        ids = [content_id(clip_id, artifact, ordinal) for ordinal in range(len(kept))]
+        made = [_track(track, detections, t, clip_id, i) for track, i in zip(kept, ids, strict=True)]
+        points = [_keypoints(track, detections, clip_id, i) for track, i in zip(kept, ids, strict=True)]
+        return made, [p for p in points if p is not None]
+
+
+def _believed(track: _Open, detections: Sequence[Detections]) -> bool:
+    least = MIN_HITS if track.group in ("person", "hand") else MIN_THING_HITS
+    score = np.mean([detections[frame].score[index] for frame, index in track.hits])
+    return len(track.hits) >= least and bool(score >= MIN_SCORE)
+
+
+def _order(track: _Open, detections: Sequence[Detections]) -> tuple[float, ...]:
+    frame, index = track.hits[0]
+    return (frame, *(float(v) for v in detections[frame].bbox[index]))
+
+
+def _advance(tracks: list[_Open], found: Detections, frame: int, t: float) -> None:
+    """Continue tracks with the detections of one frame, then begin new ones."""
+    free = np.ones(len(found), bool)
+    waiting = [track for track in tracks if t - track.motion.time <= MAX_GAP]
+    for chosen, longest in ((found.score >= HIGH, MAX_GAP), (found.score < HIGH, WEAK_GAP)):
+        index = np.flatnonzero(free & chosen)
+        able = [track for track in waiting if t - track.motion.time <= longest]
+        for track, i in _pairs(able, found.take(index), t):
+            track.motion.seen(found.bbox[index[i]], t)
+            track.hits.append((frame, int(index[i])))
+            free[index[i]] = False
+            waiting.remove(track)
+    for new in np.flatnonzero(free & (found.score >= START)).tolist():
+        label = found.label[new]
+        tracks.append(_Open(_group(label), label, frame, new, Motion(found.bbox[new], t)))
+
+
+def _pairs(tracks: list[_Open], found: Detections, t: float) -> list[tuple[_Open, int]]:
+    """The best set of pairs of a track and a detection that may be one thing."""
+    if not tracks or not len(found):
+        return []
+    similar = _similarity(tracks, found, t)
+    rows, columns = linear_sum_assignment(np.where(similar >= LEAST, similar, 0.0), maximize=True)
+    return [(tracks[r], int(c)) for r, c in zip(rows, columns, strict=True) if similar[r, c] >= LEAST]
+
+
+def _similarity(tracks: list[_Open], found: Detections, t: float) -> NDArray[np.float64]:
+    """(tracks, detections): how well each detection continues each track; -1: not at all.
+
+    IoU plus nearness within reach, less change of size and of label. It is measured against the expected box
+    and, for less, against the last one: a thing that stops dead is not where it was expected.
+    """
+    expected = [track.motion.expected(t) for track in tracks]
+    reach = np.array([r for _, r in expected])
+    size = np.sqrt(np.maximum(area(found.bbox), 1.0))
+    growth = np.abs(np.log(size[None] / np.array([track.motion.size for track in tracks])[:, None]))
+    group = np.array([[track.group == _group(word) for word in found.label] for track in tracks])
+    label = np.array([[track.label == word for word in found.label] for track in tracks])
+    similar = np.full(group.shape, -1.0)
+    boxes = np.array([[box, track.motion.box] for track, (box, _) in zip(tracks, expected, strict=True)])
+    for k, weight in ((0, 1.0), (1, STOPPED)):
+        overlap = iou(boxes[:, k], found.bbox)
+        distance = np.linalg.norm(centre(boxes[:, k])[:, None] - centre(found.bbox)[None], axis=2)
+        near = np.clip(1 - distance / reach[:, None], 0, 1)
+        value = weight * (overlap + 0.5 * near - 0.2 * growth - 0.1 * ~label)
+        similar = np.maximum(similar, np.where((near > 0) | (overlap >= MEET), value, -1.0))
+    return np.where(group & (growth <= np.log(MAX_GROWTH)), similar, -1.0)
+
+
+def _extend_back(tracks: list[_Open], detections: Sequence[Detections], t: NDArray[np.float64]) -> None:
+    """Give tracks the weak detections before their first sure one: time has no preferred direction."""
+    used = {hit for track in tracks for hit in track.hits}
+    for track in sorted(tracks, key=lambda track: track.hits[0]):
+        first, index = track.hits[0]
+        last_box, last_t = detections[first].bbox[index], t[first]
+        for frame in range(first - 1, -1, -1):
+            if last_t - t[frame] > WEAK_GAP:
+                break
+            found = detections[frame]
+            same = [i for i in range(len(found)) if _group(found.label[i]) == track.group and (frame, i) not in used]
+            overlap = iou(last_box[None], found.bbox[same])[0]
+            if len(same) and overlap.max() >= EXTEND_IOU:
+                best = same[int(overlap.argmax())]
+                track.hits.insert(0, (frame, best))
+                used.add((frame, best))
+                last_box, last_t = found.bbox[best], t[frame]
+
+
+def _track(track: _Open, detections: Sequence[Detections], t: NDArray[np.float64], clip_id: str, id_: str) -> Track:
+    at = np.array([frame for frame, _ in track.hits])
+    frames = np.arange(at[0], at[-1] + 1)
+    hits = [detections[frame].take([index]) for frame, index in track.hits]
+    seen = np.concatenate([h.bbox for h in hits])
+    bbox = np.stack([np.interp(t[frames], t[at], seen[:, k]) for k in range(4)], 1).astype(np.float32)
+    bbox[at - at[0]] = seen  # to the last bit
+    score = np.zeros(len(frames), np.float32)
+    score[at - at[0]] = np.concatenate([h.score for h in hits])
+    state = _states(frames, at, t)
+    votes: Counter[str] = Counter()
+    for hit in hits:
+        votes[hit.label[0]] += float(hit.score[0])  # type: ignore[assignment]  # Counter sums any number
+    label, weight = max(votes.items(), key=lambda item: (item[1], item[0]))
+    return Track(
+        clip_id=clip_id,
+        track_id=id_,
+        label=label,
+        label_score=round(float(weight) / len(hits), 4),
+        quality=quality(bbox, score, state),
+        detector=Counter(h.detector[0] for h in hits).most_common(1)[0][0],
+        parent="",
+        frame=frames.astype(np.int32),
+        bbox=bbox,
+        score=score,
+        state=state,
+    )
+
+
+def _states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
+    """0 in the frames ``at`` of detections; between two of them 1 if they are near in time, else 2."""
+    before = at[np.searchsorted(at, frames, side="right") - 1]
+    after = at[np.searchsorted(at, frames, side="left")]
+    gap = t[after] - t[before]
+    return np.where(before == after, 0, np.where(gap <= INTERPOLATED_GAP + 1e-6, 1, 2)).astype(np.int8)
+
+
+def _keypoints(track: _Open, detections: Sequence[Detections], clip_id: str, id_: str) -> Keypoints | None:
+    kinds = Counter(kind for frame, index in track.hits if (kind := detections[frame].kind[index]))
+    if not kinds:
+        return None
+    kind = kinds.most_common(1)[0][0]
+    hits = [(frame, index) for frame, index in track.hits if detections[frame].kind[index] == kind]
+    k = 17 if kind == "coco17" else 21
+    return Keypoints(
+        clip_id=clip_id,
+        track_id=id_,
+        kind=cast('Literal["coco17", "hand21"]', kind),
+        frame=np.array([frame for frame, _ in hits], np.int32),
+        xy=np.array([detections[frame].keypoints[index, :k] for frame, index in hits], np.float32),
+        conf=np.array([detections[frame].conf[index, :k] for frame, index in hits], np.float32),
+    )

@@ -1,0 +1,1 @@
+"""Evaluation: score any vision-language model on motion questions."""

@@ -1,0 +1,160 @@
+"""The report: one HTML page that shows what was asked, the proof of the key, and what each model said.
+
+The page is whole in itself: pictures are data URLs, there is no script, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fm_eval_harness.compare import check_same_questions
+from fm_eval_harness.console import interval, percent
+from fm_eval_harness.exhibits import exhibit, weight
+from fm_eval_harness.runs import RunResult, Sample, load_run
+from fm_hub.errors import BadDataset, BadOutput, UserError
+from fm_hub.records import Annotation, Question
+from fm_hub.tables import from_table, shards
+
+__all__ = ["write_report"]
+
+MAX_BYTES = 4_400_000
+"""Of pictures and text on one page: mail and chat programs still take it."""
+_TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
+
+
+def write_report(
+    finished: Sequence[RunResult | Path], output: str | Path, *, dataset: Path | None = None, max_clips: int = 40
+) -> Path:
+    """Write one page for one or more finished runs (or their folders) on the same questions; returns its path.
+
+    ``dataset`` is the data set's folder, by default where the first run found it. Clips on which models
+    differ or fail come first; what does not fit is counted on the page. Raises
+    :class:`~fm_hub.errors.UserError`.
+    """
+    if not finished:
+        raise UserError("a report needs at least one run")
+    runs = [load_run(r) if isinstance(r, Path) else r for r in finished]
+    check_same_questions(runs)
+    root = dataset or Path(str(runs[0].config["dataset"]["path"]))
+    if not root.is_dir():
+        raise BadDataset(f"{root}: the data set of this run is not there; say where with --dataset")
+    answers = [{s["id"]: s for s in run.samples} for run in runs]
+    order = _most_telling(answers)
+    questions = _questions(root, runs[0], order[:max_clips])
+    scenes = _annotations(root, list(questions))
+    shown: list[dict[str, Any]] = []
+    size = 0
+    for clip_id in order[:max_clips]:
+        clip = exhibit(root, clip_id, scenes.get(clip_id), questions.get(clip_id, []), runs, answers)
+        size += weight(clip)
+        if shown and size > MAX_BYTES:
+            break
+        shown.append(clip)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        **{"models": [_model(r) for r in runs], "kinds": _kinds(runs), "clips": shown},
+        **{"n_clips": len(order), "n_questions": runs[0].results["n"], "results": runs[0].results},
+        **{"config": runs[0].config, "chance": runs[0].results["chance"] or 0.0},
+    )
+    output = Path(output)
+    tmp = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        tmp.write_text(page, encoding="utf-8")
+        os.replace(tmp, output)
+    except OSError as e:
+        raise BadOutput(f"{output}: cannot be written ({e.strerror})") from None
+    return output
+
+
+def _most_telling(answers: Sequence[Mapping[str, Sample]]) -> list[str]:
+    """The clips, those first that teach most: models differ or are wrong, on kinds not yet shown."""
+    weights: dict[str, list[tuple[str, float]]] = {}
+    for question, sample in answers[0].items():
+        said = [bool(a[question]["correct"]) for a in answers if question in a]
+        weight = 1.0 + 2.0 * (len(set(said)) > 1) + 1.0 * (not all(said))
+        weights.setdefault(sample["clip_id"], []).append((sample["kind"], weight))
+    left, order, shown = dict(sorted(weights.items())), [], dict[str, int]()
+    while left:
+        best = max(left, key=lambda c: math.fsum(w / (1 + shown.get(kind, 0)) for kind, w in left[c]))
+        for kind, _ in left.pop(best):
+            shown[kind] = shown.get(kind, 0) + 1
+        order.append(best)
+        if len(order) >= 200:  # far more than a page holds
+            order.extend(left)
+            break
+    return order
+
+
+def _rows(root: Path, config: str, clips: Sequence[str]) -> list[Any]:
+    """The records of a table for some clips, without reading the rest into memory."""
+    keep = pc.field("clip_id").isin(list(clips))
+    records: list[Any] = []
+    for path in shards(root, config):
+        records += from_table(config, pq.read_table(path, filters=keep))
+    return records
+
+
+def _questions(root: Path, run: RunResult, clips: Sequence[str]) -> dict[str, list[Question]]:
+    asked = {s["id"] for s in run.samples}
+    found: dict[str, list[Question]] = {}
+    for q in _rows(root, str(run.config["dataset"]["config"]), clips):
+        if q.question_id in asked:
+            found.setdefault(q.clip_id, []).append(q)
+    return found
+
+
+def _annotations(root: Path, clips: Sequence[str]) -> dict[str, Annotation]:
+    by: dict[str, dict[str, list[Any]]] = {c: {} for c in clips}
+    for config in ("clips", "frames", "camera", "tracks"):
+        for record in _rows(root, config, clips):
+            by[record.clip_id].setdefault(config, []).append(record)
+    return {
+        c: Annotation(t["clips"][0], t["frames"][0], t["camera"][0], t.get("tracks", []))
+        for c, t in by.items()
+        if all(t.get(name) for name in ("clips", "frames", "camera"))
+    }
+
+
+def _model(run: RunResult) -> dict[str, Any]:
+    r = run.results
+    return {
+        "name": run.model,
+        "commit": str(r["model"]["commit"]),
+        "accuracy": percent(r["accuracy"]),
+        "interval": interval(r),
+        "has_interval": r["ci95"] is not None,
+        "chance": percent(r["chance"]),
+        "at": None if r["accuracy"] is None else round(100 * r["accuracy"], 1),
+        "low": round(100 * r["ci95"][0], 1) if r["ci95"] else 0,
+        "high": round(100 * r["ci95"][1], 1) if r["ci95"] else 0,
+        "n": r["n"],
+        "n_scored": r["n_scored"],
+        "n_error": r["n_error"],
+        "coverage": percent(r["coverage"]),
+        "note": r["self_made_note"],
+        "baseline": run.model.startswith("baseline:"),
+    }
+
+
+def _kinds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
+    """A row a question kind: how many, chance, and each model's accuracy with a strength for its shade."""
+    rows = []
+    for kind, part in runs[0].results["by"].get("kind", {}).items():
+        cells = []
+        for run in runs:
+            mine = run.results["by"]["kind"].get(kind)
+            share = mine["accuracy"] if mine else None
+            cells.append({"text": percent(share), "shade": 0 if share is None else round(45 * share)})
+        rows.append({"kind": kind, "n": part["n"], "chance": percent(part["chance"]), "cells": cells})
+    return rows

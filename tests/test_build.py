@@ -1,0 +1,186 @@
+"""Builds through the command a user types: bad input, output folders, resume after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fm_builders.store import Ledger
+from fm_hub.tables import read_records
+from fm_hub.verify import verify
+from fm_hub.video import encode_clip
+from videos_made import audio_only, numbered, truncated
+
+FAKE = '[perception]\ndetectors = ["fake"]\n[splits]\ntrain = 0.0\nvalidation = 0.0\n'
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A recipe that sees coloured rectangles: no weights, quick."""
+    path = tmp_path / "fake.toml"
+    path.write_text(f'name = "fake"\n{FAKE}')
+    return path
+
+
+def coloured(path: Path, *, seconds: float = 3.0, fps: int = 10, size: tuple[int, int] = (160, 120)) -> Path:
+    """A red square that crosses a grey picture from left to right."""
+    w, h = size
+    n = round(seconds * fps)
+    side = h // 5
+
+    def images() -> list[np.ndarray]:  # type: ignore[type-arg]
+        out = []
+        for i in range(n):
+            image = np.full((h, w, 3), 128, np.uint8)
+            x = int(w * (0.1 + 0.6 * i / n))
+            image[h // 2 : h // 2 + side, x : x + side] = (230, 20, 20)
+            out.append(image)
+        return out
+
+    encode_clip(iter(images()), [i / fps for i in range(n)], path)
+    return path
+
+
+def fm(*args: object) -> subprocess.CompletedProcess[str]:
+    """Run fm-hub in a process of its own."""
+    code = "import sys; from fm_hub.cli import main; main(sys.argv[1:])"
+    return subprocess.run([sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True, check=False)
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """The published files of a dataset."""
+    files = (p for p in root.rglob("*") if p.is_file() and ".fm_hub" not in p.parts)
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
+
+
+def test_bad_input_is_recorded_and_the_counts_add_up(tmp_path: Path, recipe: Path) -> None:
+    folder = tmp_path / "in put"
+    folder.mkdir()
+    coloured(folder / "good.mp4")
+    coloured(folder / "näme with 'quotes' \"and\" blanks 日本.mp4", seconds=2.5)
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("<html>not a video</html>")
+    audio_only(folder / "sound.mp4")
+    numbered(folder / "long.mp4", 120)
+    truncated(folder / "long.mp4", folder / "cut.mp4")
+    numbered(folder / "one-frame.mp4", 1)
+    coloured(folder / "big.mp4", seconds=1.6, fps=60, size=(3840, 2160))
+    (folder / "gone.mp4").symlink_to(folder / "nowhere")
+    (folder / "copy.mp4").write_bytes((folder / "good.mp4").read_bytes())
+    (folder / "readme.txt").write_text("not asked")
+    out = tmp_path / "foundationmotion"
+
+    seen = fm("build", folder, "-o", out, "--recipe", recipe, "--json")
+    assert seen.returncode == 0, seen.stderr
+    assert "Traceback" not in seen.stderr
+    summary = json.loads(seen.stdout.splitlines()[-1])
+    assert summary["passed_over"] == 1
+    by_name = {s.name: s for s in read_records(out, "sources")}
+    assert set(by_name) == {p.name for p in folder.iterdir() if p.name != "readme.txt"}
+    reasons = {name: s.reason for name, s in by_name.items() if s.status != "ok"}
+    assert reasons["empty.mp4"] == "EmptyFile"
+    assert reasons["text.mp4"] == "NotAVideo"
+    assert reasons["sound.mp4"] == "NoVideoStream"
+    assert reasons["one-frame.mp4"] == "TooShort"
+    assert reasons["gone.mp4"] == "UnreadableFile"
+    assert reasons["cut.mp4"] in ("NotAVideo", "DecodeError")
+    assert "Duplicate" in (reasons.get("good.mp4"), reasons.get("copy.mp4"))
+    assert summary["sources"] == len(by_name) == summary["passed"] + len(reasons)
+    assert len(summary["left_out"]) == len(reasons)
+    assert by_name["big.mp4"].status == "ok"
+    assert verify(out).ok
+    clips = {c.source_id: c for c in read_records(out, "clips")}
+    for source in by_name.values():
+        assert (source.source_id in clips) == (source.status == "ok")
+
+
+def test_nothing_passed_is_exit_1_with_every_reason(tmp_path: Path, recipe: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"no")
+    seen = fm("build", tmp_path / "bad.mp4", "-o", tmp_path / "out", "--recipe", recipe)
+    assert seen.returncode == 1, seen
+    assert "bad.mp4: NotAVideo" in seen.stdout
+    assert [s.reason for s in read_records(tmp_path / "out", "sources")] == ["NotAVideo"]
+    assert verify(tmp_path / "out").ok
+
+
+def test_an_output_that_holds_something_else_is_not_touched(tmp_path: Path, recipe: Path) -> None:
+    video = coloured(tmp_path / "a.mp4")
+    for name, make in (("thesis", lambda p: (p.mkdir(), (p / "chapter.txt").write_text("x"))), ("file", Path.touch)):
+        make(tmp_path / name)
+        before = sorted(p.name for p in tmp_path.rglob("*"))
+        seen = fm("build", video, "-o", tmp_path / name, "--recipe", recipe)
+        assert seen.returncode == 2
+        assert len(seen.stderr.strip().splitlines()) == 1
+        assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_a_dataset_of_other_sources_is_not_replaced_by_accident(tmp_path: Path, recipe: Path) -> None:
+    a, b = coloured(tmp_path / "a.mp4"), coloured(tmp_path / "b.mp4", seconds=2.0)
+    out = tmp_path / "out"
+    assert fm("build", a, "-o", out, "--recipe", recipe).returncode == 0
+    before = tree(out)
+    seen = fm("build", b, "-o", out, "--recipe", recipe)
+    assert seen.returncode == 2
+    assert "a.mp4" in seen.stderr
+    assert tree(out) == before
+    assert fm("build", b, "-o", out, "--recipe", recipe, "--replace").returncode == 0
+    assert [s.name for s in read_records(out, "sources")] == ["b.mp4"]
+    assert verify(out).ok, "clips of the old build are gone from the folder and the manifest"
+
+
+def test_a_second_build_repeats_nothing_and_changes_nothing(tmp_path: Path, recipe: Path) -> None:
+    video = coloured(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    assert fm("build", video, "-o", out, "--recipe", recipe).returncode == 0
+    before = tree(out)
+    seen = fm("build", video, "-o", out, "--recipe", recipe, "--json")
+    assert json.loads(seen.stdout.splitlines()[-1])["reused_stages"] == 2
+    assert tree(out) == before
+
+
+def test_workers_and_engines_change_nothing(tmp_path: Path, recipe: Path) -> None:
+    videos = [coloured(tmp_path / f"{i}.mp4", seconds=2.0 + 0.3 * i) for i in range(3)]
+    trees = []
+    for i, how in enumerate((["--engine", "inline"], ["--workers", 1], ["--workers", 2])):
+        out = tmp_path / str(i) / "foundationmotion"
+        assert fm("build", *videos, "-o", out, "--recipe", recipe, *how).returncode == 0
+        trees.append(tree(out))
+    assert trees[0] == trees[1] == trees[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.5, 1.5, 2.5, 3.5])
+def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path, recipe: Path, after: float) -> None:
+    videos = [coloured(tmp_path / f"{i}.mp4", seconds=2.0 + 0.2 * i) for i in range(6)]
+    whole = tmp_path / "whole" / "foundationmotion"
+    assert fm("build", *videos, "-o", whole, "--recipe", recipe).returncode == 0
+    out = tmp_path / "killed" / "foundationmotion"
+    code = "import sys; from fm_hub.cli import main; main(sys.argv[1:])"
+    args = [sys.executable, "-c", code, "build", *map(str, videos), "-o", str(out), "--recipe", str(recipe)]
+    process = subprocess.Popen(args, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {(e.item, e.stage) for e in Ledger(out / ".fm_hub" / "ledger").read() if e.stage != "read"}
+    assert fm("build", *videos, "-o", out, "--recipe", recipe).returncode == 0
+    again = [(e.item, e.stage) for e in Ledger(out / ".fm_hub" / "ledger").read() if e.stage != "read"]
+    assert all(again.count(stage) == 1 for stage in done), "a finished stage was run again"
+    assert tree(out) == tree(whole)
+
+
+def test_an_unknown_detector_is_one_line(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('name = "x"\n[perception]\ndetectors = ["nanodte"]')
+    video = coloured(tmp_path / "a.mp4")
+    seen = fm("build", video, "-o", tmp_path / "out", "--recipe", bad)
+    assert seen.returncode == 2
+    assert "did you mean 'nanodet'" in seen.stderr
+    assert not (tmp_path / "out").exists()
