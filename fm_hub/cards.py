@@ -103,7 +103,10 @@ def _front_matter(root: Path, manifest: Manifest) -> str:
         if name in manifest.counts:
             splits = [s for s in SPLITS if s in manifest.counts[name]]
             data_files = [{"split": s, "path": f"{name}/{s}-*.parquet"} for s in splits]
-            entry: dict[str, Any] = {"config_name": name, "data_files": data_files}
+            # datasets caches a local folder by this table, not by the files: without the hash of the rows,
+            # a folder that was built anew would load as it was before.
+            rows_are = f"rows {manifest.content_sha256[name][:16]}"
+            entry: dict[str, Any] = {"config_name": name, "description": rows_are, "data_files": data_files}
             configs.append({**entry, "default": True} if name == "mcq" else entry)
     head = {
         "license": licenses.pop().lower() if len(licenses) == 1 else "other",

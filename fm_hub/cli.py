@@ -19,6 +19,7 @@ from fm_hub.registry import Registry
 
 __all__ = ["COMMANDS", "main", "run_command"]
 
+INTERRUPTED = 130
 COMMANDS: Registry[Callable[..., Any]] = Registry(
     "command",
     "fm_hub.commands",
@@ -62,10 +63,11 @@ def run_command(command: Any, prog_name: str, argv: list[str] | None = None) -> 
         print(f"{prog_name}: {say() if say else e}", file=sys.stderr)
         return 2
     except typer.Exit as e:
-        return e.exit_code
+        result = e.exit_code
     except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    if result == INTERRUPTED:  # typer turns the interrupt itself into an exit code, without a word
         print(f"{prog_name}: interrupted; finished work is kept, run the same command again to go on", file=sys.stderr)
-        return 130
     return result if isinstance(result, int) else 0
 
 

@@ -80,7 +80,9 @@ def _load(console: Any, output: Path) -> None:
     disable_progress_bars()
     loaded = load_dataset(str(output))
     for split, rows in loaded.items():
-        console.print(f"    {split}: {rows.num_rows} rows; first: {rows[0]['question']!r}", markup=False, highlight=False)
+        console.print(
+            f"    {split}: {rows.num_rows} rows; first: {rows[0]['question']!r}", markup=False, highlight=False
+        )
 
 
 def _score(output: Path, runs: Path) -> list[Any]:
@@ -97,5 +99,5 @@ def _score(output: Path, runs: Path) -> list[Any]:
 
 
 def _numbers(results: dict[str, Any]) -> tuple[str, str, str]:
-    percent = [f"{100 * results[k]:.0f} %" for k in ("accuracy", "chance")]
+    percent = ["-" if results[k] is None else f"{100 * results[k]:.0f} %" for k in ("accuracy", "chance")]
     return percent[0], percent[1], str(results["n"])

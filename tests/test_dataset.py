@@ -36,6 +36,20 @@ def test_plain_datasets_in_the_folder_above(made: Path, monkeypatch: pytest.Monk
         assert {s: n.num_rows for s, n in rows.items()} == splits, config
 
 
+def test_a_folder_that_is_built_anew_is_loaded_anew(tmp_path: Path) -> None:
+    from dataset_made import make_dataset, scenes
+    from datasets import load_dataset
+
+    root = tmp_path / "foundationmotion"
+    seen = []
+    for some in (scenes()[:1], scenes()):
+        make_dataset(root, some)
+        loaded = load_dataset(str(root), split="test")
+        assert loaded.num_rows == read_manifest(root).counts["mcq"]["test"]
+        seen.append(loaded.num_rows)
+    assert seen[0] != seen[1]
+
+
 def test_benchmark_videos_hold_the_bytes(made: Path) -> None:
     from datasets import load_dataset
 

@@ -108,8 +108,8 @@ def test_two_of_a_class_are_told_apart_by_side() -> None:
     left = make_track("a", "person", t, line((100, 100), (100, 250)))
     right = make_track("b", "person", t, rest((500, 200)))
     m = Material(annotation([left, right], t), 0.5)
-    assert refer(m.scene, left.track_id, 0, 6) == "the person that is on the left at first"
-    assert refer(m.scene, right.track_id, 0, 6) == "the person that is on the right at first"
+    assert refer(m.scene, left.track_id, 0, 6) == "the person on the left"
+    assert refer(m.scene, right.track_id, 0, 6) == "the person on the right"
     near = make_track("c", "person", t, rest((110, 200)))
     m = Material(annotation([left, near], t), 0.5)
     assert refer(m.scene, left.track_id, 0, 6) is None

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from fm_hub.video import VideoIndex, index_video, sample_times
 
 from fm_builders import perceive as perception
 from fm_builders.clips import cut_clip, plan_clips
@@ -29,6 +28,7 @@ from fm_builders.store import Entry, Ledger, Store, artifact_key, write_atomic
 from fm_hub.errors import EmptyFile, ItemError, TooShort, UnreadableFile
 from fm_hub.records import Annotation, Camera, Clip, Frames, Source, content_id
 from fm_hub.tables import from_table, to_table
+from fm_hub.video import VideoIndex, index_video, sample_times
 
 __all__ = ["Annotated", "Job", "annotate", "clip_path", "load_annotation", "work_folder"]
 

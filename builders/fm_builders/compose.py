@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fm_hub.cards import write_card
-
 from fm_builders import perceive as perception
 from fm_builders.annotate import Annotated, load_annotation
 from fm_builders.captions import caption
@@ -24,6 +22,7 @@ from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
 from fm_builders.splits import split_of
 from fm_hub import __version__
+from fm_hub.cards import write_card
 from fm_hub.manifest import Manifest, write_manifest
 from fm_hub.records import Annotation, Clip
 from fm_hub.tables import CONFIGS, SPLITS, to_table, write_table
@@ -79,7 +78,7 @@ def compose(found: Sequence[Annotated], recipe: Recipe, out: Path, *, tick: Call
 
 def _unique(found: Sequence[Annotated], out: Path) -> Iterator[tuple[Clip, Annotation | None]]:
     """Every clip once, by id: two sources may hold the same pictures."""
-    seen = {}
+    seen: dict[str, tuple[Clip, str]] = {}
     for a in found:
         for clip, key in zip(a.clips, a.keys, strict=True):
             seen.setdefault(clip.clip_id, (clip, key))

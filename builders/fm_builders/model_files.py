@@ -8,7 +8,11 @@ the same file on the same machine gives the same numbers.
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,6 +81,21 @@ def tflite_interpreter(name: str) -> Any:
     """The ``ai_edge_litert`` interpreter of a model, on one thread, with its tensors allocated."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path(name)), num_threads=1)
-    interpreter.allocate_tensors()
+    with _quiet_stderr():
+        interpreter = Interpreter(str(path(name)), num_threads=1)
+        interpreter.allocate_tensors()
     return interpreter
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep the library's own notes (it writes them past Python) out of the progress bars."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-INCOMPLETE, INTERRUPTED = 1, 130
+INCOMPLETE = 1
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -71,28 +71,24 @@ def evaluate(
         raise UserError("--dataset and --task exclude each other: a task names its own data set")
     from fm_eval_harness.evaluate import run
 
-    try:
-        with _bar(hidden=as_json) as on_progress:
-            result = run(
-                model,
-                dataset,
-                task=task or "foundationmotion",
-                config=config,
-                split=split,
-                n_frames=frames,
-                max_side=max_side,
-                output=output,
-                limit=limit,
-                device=device,
-                dtype=dtype,
-                revision=revision,
-                batch_size=batch_size,
-                seed=seed,
-                on_progress=on_progress,
-            )
-    except KeyboardInterrupt:  # said here, as typer itself would exit without a word
-        _tell("interrupted; what was answered is kept: give the same command again to go on")
-        raise typer.Exit(INTERRUPTED) from None
+    with _bar(hidden=as_json) as on_progress:
+        result = run(
+            model,
+            dataset,
+            task=task or "foundationmotion",
+            config=config,
+            split=split,
+            n_frames=frames,
+            max_side=max_side,
+            output=output,
+            limit=limit,
+            device=device,
+            dtype=dtype,
+            revision=revision,
+            batch_size=batch_size,
+            seed=seed,
+            on_progress=on_progress,
+        )
     if as_json:
         _print_json({**result.results, "run": str(result.folder)})
     else:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fm_hub.claims.one import angle_off, heading
 from fm_hub.claims.scene import Pair, Scene, third
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both, three_way
+from fm_hub.claims.verdict import UNCHECKED, Verdict, both, three_way, trend
 from fm_hub.records import Claim
 
 __all__ = ["SIDES", "at_once", "distance_change", "moving_count", "order_change", "relation", "speed_order"]
@@ -61,10 +61,10 @@ def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
         return UNCHECKED
     k = third(pair.n)
     far = np.hypot(pair.delta[:, 0], pair.delta[:, 1])
-    first, last = max(float(np.median(far[:k])), 1e-6), max(float(np.median(far[-k:])), 1e-6)
-    q = math.log(last / first)
+    first, middle, last = (max(float(np.median(part)), 1e-6) for part in (far[:k], far[k:-k], far[-k:]))
+    q, m = math.log(last / first), math.log(middle / first)
     tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
-    apart, closer, same = three_way(q, math.log(1.3), tol)
+    apart, closer, same = trend(q, m, math.log(1.3), tol)
     return Verdict(q, tol, {"apart": apart, "closer": closer, "same": same}[args["is"]])
 
 

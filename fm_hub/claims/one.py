@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fm_hub.claims.scene import Scene, Window, jitter, third
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both, three_way
+from fm_hub.claims.verdict import UNCHECKED, Verdict, both, trend
 from fm_hub.records import Claim, Floats
 
 __all__ = ["DIRECTIONS", "angle_off", "depth", "direction", "moves", "path", "region", "reversals"]
@@ -129,9 +129,9 @@ def depth(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if len(g) < 5:
         return UNCHECKED
     k = third(len(g))
-    q = float(np.median(g[-k:]) - np.median(g[:k]))
+    q, m = (float(np.median(part) - np.median(g[:k])) for part in (g[-k:], g[k:-k]))
     tol = max(0.1, 2 * jitter(g[:, None]))
-    margins = dict(zip(("approaches", "recedes", "keeps"), three_way(q, math.log(1.4), tol), strict=True))
+    margins = dict(zip(("approaches", "recedes", "keeps"), trend(q, m, math.log(1.4), tol), strict=True))
     return Verdict(q, tol, margins[args["is"]])
 
 
@@ -153,10 +153,11 @@ def speed_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
         return UNCHECKED
     k, seconds = third(len(w.speeds)), w.seconds
     floor = w.tau / seconds
-    a, b = max(float(np.median(w.speeds[:k])), floor), max(float(np.median(w.speeds[-k:])), floor)
-    q = math.log(b / a)
+    parts = w.speeds[:k], w.speeds[k:-k], w.speeds[-k:]
+    a, middle, b = (max(float(np.median(part)), floor) for part in parts)
+    q, m = math.log(b / a), math.log(middle / a)
     tol = max(0.12, math.hypot(3 * w.tau / (a * seconds), 3 * w.tau / (b * seconds)))
-    margins = dict(zip(("speeds-up", "slows-down", "steady"), three_way(q, math.log(1.6), tol), strict=True))
+    margins = dict(zip(("speeds-up", "slows-down", "steady"), trend(q, m, math.log(1.6), tol), strict=True))
     return both(Verdict(q, tol, margins[args["is"]]), w.moves)
 
 

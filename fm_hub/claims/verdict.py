@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["DECIDED", "UNCHECKED", "Verdict", "both", "three_way"]
+__all__ = ["DECIDED", "UNCHECKED", "Verdict", "both", "three_way", "trend"]
 
 DECIDED = 2.0
 """A claim is true at margin ≥ 2 and false at margin ≤ −2; between, nothing is asked."""
@@ -52,3 +52,10 @@ def both(lead: Verdict, *margins: float) -> Verdict:
 def three_way(q: float, theta: float, tol: float) -> tuple[float, float, float]:
     """Margins of "above theta", "below −theta" and "between" for a signed quantity."""
     return (q - theta) / tol, (-theta - q) / tol, (theta - abs(q)) / tol
+
+
+def trend(q: float, m: float, theta: float, tol: float) -> tuple[float, float, float]:
+    """Margins of "rises", "falls" and "stays" for a change ``q`` to the end and ``m`` to the middle."""
+    rises = min(q - theta, m + theta, q - m + theta)
+    falls = min(-theta - q, theta - m, m - q + theta)
+    return rises / tol, falls / tol, min(theta - abs(q), theta - abs(m)) / tol

@@ -16,7 +16,7 @@ import numpy as np
 
 from fm_hub.claims import Scene
 from fm_hub.errors import FmError
-from fm_hub.records import Claim
+from fm_hub.records import VISIBLE, Claim, Track
 
 __all__ = ["WORDING_VERSION", "BadTemplate", "families", "option_text", "plural", "refer", "statement", "stem"]
 
@@ -50,8 +50,8 @@ def plural(label: str) -> str:
 def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
     """Name a track so that a viewer of ``t0..t1`` knows which is meant; None if no name fits it alone.
 
-    By its class where it is the only one of its class in the window; else, of two, by left and right at the
-    start of what both are seen in.
+    By its class where it is the only one of its class in the window; else, of two, by the side it is on (if
+    they never change sides) or starts on.
     """
     track = scene.tracks.get(track_id)
     if track is None:
@@ -71,17 +71,29 @@ def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
     first = [_first_x(scene, x.track_id, t0, t1) for x in (track, rivals[0])]
     if first[0] is None or first[1] is None or abs(first[0] - first[1]) < APART * scene.width:
         return None
-    return f"the {track.label} that is on the {'left' if first[0] < first[1] else 'right'} at first"
+    who = "who" if track.label == "person" else "that"
+    keeps = _keep_sides(scene, track, rivals[0], t0, t1)
+    side = "left" if first[0] < first[1] else "right"
+    return f"the {track.label} on the {side}" if keeps else f"the {track.label} {who} starts on the {side}"
 
 
 def _first_x(scene: Scene, track_id: str, t0: float, t1: float) -> float | None:
     """The median x of a track's first three sightings, if they come within a second of the window's start."""
     track = scene.tracks[track_id]
-    keep = (track.state == 0) & scene.inside(scene.t[track.frame], t0, t1)
+    keep = (track.state == VISIBLE) & scene.inside(scene.t[track.frame], t0, t1)
     if scene.t[track.frame[keep][0]] > t0 + 1.0:
         return None
     boxes = track.bbox[keep][:MIN_SIGHTINGS].astype(np.float64)
     return float(np.median((boxes[:, 0] + boxes[:, 2]) / 2))
+
+
+def _keep_sides(scene: Scene, a: Track, b: Track, t0: float, t1: float) -> bool:
+    """Whether two tracks are never seen to swap their left-right order in the window."""
+    common, ia, ib = np.intersect1d(scene.visible(a), scene.visible(b), return_indices=True)
+    inside = scene.inside(scene.t[common], t0, t1)
+    centres = [(x.bbox[x.state == VISIBLE][:, 0] + x.bbox[x.state == VISIBLE][:, 2]) / 2 for x in (a, b)]
+    gap = (centres[0][ia] - centres[1][ib])[inside]
+    return bool(np.all(gap > 0) or np.all(gap < 0))
 
 
 def option_key(claim: Claim) -> str:

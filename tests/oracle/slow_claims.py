@@ -470,6 +470,21 @@ def three_way(q: float, theta: float, tol: float, which: int) -> float:
     return (theta - abs(q)) / tol
 
 
+def trend(q: float, m: float, theta: float, tol: float, which: int) -> float:
+    """Rises for +1, falls for -1, stays for 0; q is the change to the last third, m to the middle."""
+    if which > 0:
+        return min((q - theta) / tol, (m + theta) / tol, (q - m + theta) / tol)
+    if which < 0:
+        return min((-theta - q) / tol, (theta - m) / tol, (m - q + theta) / tol)
+    return min((theta - abs(q)) / tol, (theta - abs(m)) / tol)
+
+
+def middle(items: list[float]) -> list[float]:
+    """The items in neither the first nor the last third."""
+    part = third(len(items))
+    return items[part : len(items) - part]
+
+
 def check_moves(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
     big_d = diagonal(view.scene)
@@ -574,9 +589,10 @@ def check_depth(view: View, args: dict[str, Any]) -> Result:
     g = [math.log(k.s) for k in whole]
     part = third(len(g))
     q = med(g[-part:]) - med(g[:part])
+    m = med(middle(g)) - med(g[:part])
     tol = max(0.1, 2.0 * 1.4826 * med(second_differences(g)) / math.sqrt(1.5))
     which = {"approaches": 1, "recedes": -1, "keeps": 0}[args["is"]]
-    return q, tol, three_way(q, math.log(1.4), tol, which)
+    return q, tol, trend(q, m, math.log(1.4), tol, which)
 
 
 def check_speed(view: View, args: dict[str, Any]) -> Result:
@@ -603,9 +619,10 @@ def check_speed_change(view: View, args: dict[str, Any]) -> Result:
     a = max(med(v[:part]), eps)
     b = max(med(v[-part:]), eps)
     q = math.log(b / a)
+    m = math.log(max(med(middle(v)), eps) / a)
     tol = max(0.12, math.sqrt((3.0 * place / (a * big_t)) ** 2 + (3.0 * place / (b * big_t)) ** 2))
     which = {"speeds-up": 1, "slows-down": -1, "steady": 0}[args["is"]]
-    return q, tol, min(three_way(q, math.log(1.6), tol, which), m_moves(view.scene, samples))
+    return q, tol, min(trend(q, m, math.log(1.6), tol, which), m_moves(view.scene, samples))
 
 
 def check_reversals(view: View, args: dict[str, Any]) -> Result:
@@ -745,9 +762,10 @@ def check_distance_change(view: View, args: dict[str, Any]) -> Result:
     d_first = max(med([norm(p) for p in delta[:part]]), 1e-6)
     d_last = max(med([norm(p) for p in delta[-part:]]), 1e-6)
     q = math.log(d_last / d_first)
+    m = math.log(max(med(middle([norm(p) for p in delta])), 1e-6) / d_first)
     tol = max(0.08, math.sqrt((tau_ab / d_first) ** 2 + (tau_ab / d_last) ** 2))
     which = {"closer": -1, "apart": 1, "same": 0}[args["is"]]
-    return q, tol, three_way(q, math.log(1.3), tol, which)
+    return q, tol, trend(q, m, math.log(1.3), tol, which)
 
 
 def check_speed_order(view: View, args: dict[str, Any]) -> Result:

@@ -32,7 +32,10 @@ class CountKind(QuestionKind):
             if all(t in m.good for t in m.annotation.tracks if t.label == label):
                 # "How many cars?" with one car in view asks nothing.
                 yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 2)
-                if sum(t.label == label for t in m.good) > 1:
+                # One object whose track broke would count twice: all tracks of the class must be seen at once.
+                n = sum(t.label == label for t in m.good)
+                together = Claim.of("at_once", {"label": label, "is": n}, m.whole.t0, m.whole.t1)
+                if n > 1 and check(m.scene, together).true:
                     yield from _numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0)
 
 
