@@ -37,8 +37,9 @@ def test_plain_datasets_in_the_folder_above(made: Path, monkeypatch: pytest.Monk
 
 
 def test_a_folder_that_is_built_anew_is_loaded_anew(tmp_path: Path) -> None:
-    from dataset_made import make_dataset, scenes
     from datasets import load_dataset
+
+    from dataset_made import make_dataset, scenes
 
     root = tmp_path / "foundationmotion"
     seen = []
