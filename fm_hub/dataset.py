@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fm_hub.errors import BadDataset, UnknownName, UserError
+from fm_hub.errors import UnknownName, UserError
 from fm_hub.manifest import Manifest, read_manifest
+from fm_hub.tables import inside
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -66,7 +67,7 @@ def load_dataset(
     splits = _splits(manifest, config, split, name)
     loaded: dict[str, Dataset] = {}
     for part in splits:
-        files = [str(root / f) for f in manifest.shards[config] if Path(f).name.startswith(f"{part}-")]
+        files = [str(inside(root, f)) for f in manifest.shards[config] if Path(f).name.startswith(f"{part}-")]
         table = Dataset.from_parquet(files)
         loaded[part] = _with_videos(table, root, videos, n_frames)
     return loaded[split] if split else DatasetDict(loaded)
@@ -86,7 +87,7 @@ def _with_videos(table: Dataset, root: Path, videos: Videos, n_frames: int) -> D
     if videos is None or "video_file" not in table.column_names or "video" in table.column_names:
         return table
     base = root.resolve()
-    paths = [str(_inside(base, f)) for f in table["video_file"]]
+    paths = [str(inside(base, f)) for f in table["video_file"]]
     table = table.add_column("video", paths)
     if videos == "path":
         return table
@@ -95,6 +96,8 @@ def _with_videos(table: Dataset, root: Path, videos: Videos, n_frames: int) -> D
         from fm_hub.models import View
         from fm_hub.video import index_video, read_frames
 
+        if "video" not in batch:  # other columns were selected
+            return batch
         out = []
         for i, path in enumerate(batch["video"]):
             index = index_video(path)
@@ -104,11 +107,3 @@ def _with_videos(table: Dataset, root: Path, videos: Videos, n_frames: int) -> D
         return {**batch, "video": out}
 
     return table.with_transform(read)
-
-
-def _inside(base: Path, name: str) -> Path:
-    """A file of the dataset; a name that leads out of its folder is refused. ``base`` is resolved."""
-    path = base / name
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise BadDataset(f"video_file {name!r} leads out of the dataset's folder")
-    return path

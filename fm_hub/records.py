@@ -218,6 +218,8 @@ class Track:
         _freeze(self, {"frame": np.int32, "bbox": np.float32, "score": np.float32, "state": np.int8})
         if self.bbox.shape != (len(self.frame), 4):
             object.__setattr__(self, "bbox", self.bbox.reshape(len(self.frame), 4))
+        if not len(self.frame) == len(self.score) == len(self.state) or not np.isfinite(self.bbox).all():
+            raise ValueError(f"track {self.track_id}: lists of different length, or a box that is not a number")
 
     def __eq__(self, other: object) -> bool:
         return _equal(self, other)

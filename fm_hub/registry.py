@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast
 
-from fm_hub.errors import UnknownName
+from fm_hub.errors import UnknownName, UserError
 
 __all__ = ["Registry", "load_string"]
 
@@ -55,4 +55,10 @@ class Registry(Generic[T]):
 
     def load(self, name: str) -> T:
         """Import and return the entry. Raises :class:`~fm_hub.errors.UnknownName`."""
-        return cast("T", load_string(self.target(name)))
+        target = self.target(name)
+        try:
+            return cast("T", load_string(target))
+        except (ImportError, AttributeError) as e:
+            if name in self.table:
+                raise  # ours: a bug, or a missing extra that says so itself
+            raise UserError(f"the {self.kind} {name!r} ({target}) of another package cannot be loaded: {e}") from None

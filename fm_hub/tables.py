@@ -44,6 +44,7 @@ __all__ = [
     "SPLITS",
     "from_rows",
     "from_table",
+    "inside",
     "read_records",
     "read_table",
     "row_sha",
@@ -340,6 +341,20 @@ def write_table(table: pa.Table, path: Path) -> None:
         f.flush()
         os.fsync(f.fileno())
     os.replace(tmp, path)
+
+
+def inside(root: Path, name: str) -> Path:
+    """A file of a dataset by its published name; one that leads out of the folder is refused.
+
+    Raises :class:`BadDataset`.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise BadDataset(f"file name {name!r} leads out of the dataset's folder")
+    path = root / name
+    if path.is_symlink() and root.resolve() not in path.resolve().parents and "blobs" not in path.resolve().parts:
+        raise BadDataset(f"file name {name!r} is a link that leads out of the dataset's folder")
+    return path
 
 
 def shards(root: Path, config: str, split: str | None = None) -> list[Path]:

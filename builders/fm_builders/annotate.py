@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +27,8 @@ from fm_builders.recipe import Recipe
 from fm_builders.shots import find_shots
 from fm_builders.splits import split_of
 from fm_builders.store import Entry, Ledger, Store, artifact_key, write_atomic
-from fm_hub.errors import EmptyFile, ItemError, TooShort, UnreadableFile
+from fm_hub.errors import EmptyFile, ItemError, ModelError, TooShort, UnreadableFile, UserError
+from fm_hub.manifest import file_sha256
 from fm_hub.records import Annotation, Camera, Clip, Frames, Source, content_id
 from fm_hub.tables import from_table, to_table
 from fm_hub.video import VideoIndex, index_video, sample_times
@@ -68,11 +71,16 @@ def clip_path(clip_id: str) -> str:
     return f"videos/{clip_id[:2]}/{clip_id}.mp4"
 
 
-def failed_source(job_name: str, e: ItemError, sha256: str = "", size: int = 0) -> Source:
+def failed_source(job: Job, e: ItemError, sha256: str = "", size: int = 0) -> Source:
     """The row of a source that could not be used."""
-    source_id = sha256[:24] if sha256 else content_id("source", job_name)
-    reason, detail = type(e).__name__, str(e)
-    return Source(source_id, job_name, sha256, size, "", 0, 0, 0, 0, 0.0, False, "", "failed", reason, detail)
+    source_id = sha256[:24] if sha256 else content_id("source", job.name)
+    reason, detail = type(e).__name__, says(e, job.path.parent)
+    return Source(source_id, job.name, sha256, size, "", 0, 0, 0, 0, 0.0, False, "", "failed", reason, detail)
+
+
+def says(e: ItemError, folder: Path) -> str:
+    """What an error says, without the folder's path: paths of this machine are not published."""
+    return str(e).replace(f"{folder}{os.sep}", "")
 
 
 def annotate(job: Job) -> Annotated:
@@ -94,7 +102,7 @@ class _Run:
                 sha, size = _digest(self.job.path)
             source, spans, left_out = self.cut(sha, size)
         except ItemError as e:
-            return Annotated(failed_source(self.job.name, e, sha, size), (), ())
+            return Annotated(failed_source(self.job, e, sha, size), (), ())
         clips, keys = [], []
         for row in spans:
             clip, key = self.clip(source, row)
@@ -110,8 +118,14 @@ class _Run:
         try:
             yield
         except ItemError as e:
-            entry = replace(entry, status="failed", reason=type(e).__name__, detail=str(e))
+            entry = replace(entry, status="failed", reason=type(e).__name__, detail=says(e, self.job.path.parent))
             raise
+        except Exception as e:  # a plugin's error costs its item, not the build; its name and words are kept
+            if isinstance(e, UserError | OSError):
+                raise
+            failure = ModelError(f"{type(e).__name__}: {e}")
+            entry = replace(entry, status="failed", reason="ModelError", detail=str(failure))
+            raise failure from e
         finally:
             spent = round(time.perf_counter() - wall, 4), round(time.process_time() - cpu, 4)
             self.ledger.add(replace(entry, wall_s=spent[0], cpu_s=spent[1]))
@@ -122,7 +136,7 @@ class _Run:
         payload = self.store.get("cut", key)
         if payload is not None:
             found = json.loads(payload)
-            if all((self.job.out / clip_path(c["clip_id"])).is_file() for c in found["clips"]):
+            if all(_whole(self.job.out / clip_path(c["clip_id"]), c["sha256"]) for c in found["clips"]):
                 self.reused += 1
                 source = Source(**{**found["source"], "name": self.job.name, "license": self._license()})
                 return source, found["clips"], found["left_out"]
@@ -144,7 +158,7 @@ class _Run:
         plan = plan_clips(index, find_shots(index), min_s=c.min_s, max_s=c.max_s, target_s=c.target_s)
         clips = []
         for span in plan.spans:
-            tmp = work_folder(self.job.out) / "cut" / f"{sha[:16]}-{span.t0:.3f}.mp4"
+            tmp = work_folder(self.job.out) / "cut" / f"{sha[:16]}-{span.t0:.3f}-{os.getpid()}.mp4"
             tmp.parent.mkdir(parents=True, exist_ok=True)
             cut_clip(index, span, tmp)
             clips.append(self._publish(tmp, span.t0, span.t1, copied=span.copy))
@@ -208,7 +222,7 @@ class _Run:
                 found = self._perceive(clip, key)
                 self.store.put("perceive", key, pack(found))
         except ItemError as e:
-            return replace(clip, status="failed", reason=type(e).__name__, detail=str(e)), ""
+            return replace(clip, status="failed", reason=type(e).__name__, detail=says(e, self.job.out)), ""
         return _filled(clip, found["clips"][0]), key
 
     def _perceive(self, clip: Clip, key: str) -> dict[str, list[Any]]:
@@ -229,6 +243,8 @@ def _digest(path: Path) -> tuple[str, int]:
     """SHA-256 and size of a file. Raises :class:`UnreadableFile` or :class:`EmptyFile`."""
     digest, size = hashlib.sha256(), 0
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block the worker for ever
+            raise UnreadableFile("not a regular file")
         with open(path, "rb") as f:
             while block := f.read(1 << 20):
                 digest.update(block)
@@ -238,6 +254,11 @@ def _digest(path: Path) -> tuple[str, int]:
     if not size:
         raise EmptyFile("zero bytes")
     return digest.hexdigest(), size
+
+
+def _whole(path: Path, sha256: str) -> bool:
+    """Whether a clip lies in its place, undamaged."""
+    return path.is_file() and file_sha256(path).sha256 == sha256
 
 
 def _measured(clip: Clip, index: VideoIndex, camera: Camera) -> Clip:

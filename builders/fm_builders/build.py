@@ -11,11 +11,11 @@ from pathlib import Path
 
 from fm_builders.annotate import Annotated, Job, annotate, failed_source, work_folder
 from fm_builders.compose import compose
-from fm_builders.engines import run
+from fm_builders.engines import ENGINES, run
 from fm_builders.recipe import Recipe
 from fm_builders.sources import Found
 from fm_builders.store import Entry, Ledger
-from fm_hub.errors import BadOutput, ItemError
+from fm_hub.errors import BadOutput, ItemError, UnknownName
 from fm_hub.manifest import MANIFEST, Manifest
 from fm_hub.progress import bar
 from fm_hub.records import Source, content_id
@@ -46,12 +46,14 @@ def build(
 
     A source that fails is a row with its reason. A build that was stopped goes on where it stopped.
     """
+    if engine not in ENGINES:
+        raise UnknownName("engine", engine, ENGINES)
     _check_output(found, out, replace=replace)
     with _locked(out):
         jobs = [Job(path.absolute(), name, recipe, out.absolute()) for path, name in found.sources]
         results = _annotate_all(jobs, out, engine, workers)
         results = _without_duplicates(results)
-        n_clips = sum(len(a.clips) for a in results)
+        n_clips = len({c.clip_id for a in results for c in a.clips})
         with bar("composing", n_clips) as tick:
             manifest = compose(results, recipe, out, tick=tick)
     return Built(manifest, tuple(a.source for a in results), n_clips, sum(a.reused for a in results))
@@ -65,7 +67,7 @@ def _annotate_all(jobs: Sequence[Job], out: Path, engine: str, workers: int | No
                 name, reason = jobs[i].name, type(result).__name__
                 entry = Entry(content_id("source", name), name, "annotate", "", "failed", reason, str(result))
                 ledger.add(entry)
-                result = Annotated(failed_source(name, result), (), ())
+                result = Annotated(failed_source(jobs[i], result), (), ())
             results[i] = result
             tick()
     return [results[i] for i in sorted(results)]

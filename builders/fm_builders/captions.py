@@ -17,7 +17,7 @@ from fm_builders.questions.order import turn_of
 from fm_hub.claims import check
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.records import Caption, Claim, Provenance, Sentence, Track, canonical_json, content_id
-from fm_hub.wording import BadTemplate, families, statement
+from fm_hub.wording import UNNAMED, BadTemplate, families, statement
 
 __all__ = ["ASPECTS", "caption"]
 
@@ -83,7 +83,7 @@ def _lines(m: Material) -> Iterator[_Line]:
                 yield from _about_two(a, b, span)
         yield from _events(m)
     for label in m.labels():
-        if all(t in m.good for t in m.annotation.tracks if t.label == label):
+        if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
             numbers = tuple(_claim("at_once", {"label": label, "is": n}, m.whole) for n in range(2, 13))
             yield _Line("count", "at_once", {"label": label}, numbers, m.whole)
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 __all__ = ["build"]
+
+
+def _next(output: str, counts: dict[str, int]) -> str:
+    """What to do next: only what will work."""
+    if not counts.get("mcq"):
+        return f"no question could be proved; why: fm-hub stats {output}"
+    config = "" if counts.get("benchmark") else " --config mcq"  # few sources: none fell into the test split
+    score = f"fm-eval --model baseline:tracker --dataset {output}{config}"
+    return f"next: fm-hub verify {output}; fm-hub stats {output}; {score}"
 
 
 def build(
@@ -31,7 +41,7 @@ def build(
     from fm_builders.sources import find_sources
 
     chosen = load_recipe(recipe)
-    found = find_sources(sources)
+    found = find_sources(sources, output)
     built = run(found, chosen, output, engine=engine, workers=workers, replace=replace)
     counts = {c: sum(s.values()) for c, s in built.manifest.counts.items()}
     failed = [(s.name, s.reason, s.detail) for s in built.sources if s.status != "ok"]
@@ -45,7 +55,5 @@ def build(
             print(f"  left out: {name}: {reason}: {detail}")
         if found.passed_over:
             print(f"  {found.passed_over} file(s) in the folders do not end like a video and were not looked at")
-        print(
-            f"next: fm-hub verify {output}; fm-hub stats {output}; fm-eval --model baseline:tracker --dataset {output}"
-        )
+        print(_next(shlex.quote(str(output)), counts))
     raise typer.Exit(0 if built.passed else 1)

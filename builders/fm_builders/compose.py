@@ -79,7 +79,7 @@ def compose(found: Sequence[Annotated], recipe: Recipe, out: Path, *, tick: Call
 def _unique(found: Sequence[Annotated], out: Path) -> Iterator[tuple[Clip, Annotation | None]]:
     """Every clip once, by id: two sources may hold the same pictures."""
     seen: dict[str, tuple[Clip, str]] = {}
-    for a in found:
+    for a in sorted(found, key=lambda a: (a.source.source_id, a.source.name)):  # not by the order they were named in
         for clip, key in zip(a.clips, a.keys, strict=True):
             seen.setdefault(clip.clip_id, (clip, key))
     for _, (clip, key) in sorted(seen.items()):

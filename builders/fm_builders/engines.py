@@ -11,11 +11,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from fm_hub.errors import Crash, ItemError, Timeout, UnknownName
+from fm_hub.errors import Crash, ItemError, Timeout, UnknownName, UserError
 
 __all__ = ["ENGINES", "run"]
 
 ENGINES = ("local", "inline")
+NOT_MAIN = (
+    "the worker processes could not start; in a script, call build() under if __name__ == '__main__': "
+    "(workers import the script), or give engine='inline'"
+)
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -35,6 +39,7 @@ def _local(
     work: Callable[[J], R], jobs: Sequence[J], workers: int, timeout_s: float
 ) -> Iterator[tuple[int, R | ItemError]]:
     from concurrent.futures import FIRST_COMPLETED, wait
+    from concurrent.futures.process import BrokenProcessPool
 
     from pebble import ProcessExpired, ProcessPool
 
@@ -53,5 +58,9 @@ def _local(
                         yield i, Timeout(f"stopped after {timeout_s:.0f} s")
                     except ProcessExpired as e:
                         yield i, Crash(f"the worker died with exit code {e.exitcode}")
+                    except BrokenProcessPool:
+                        raise UserError(NOT_MAIN) from None
+                    except Exception as e:  # whatever escaped a job costs that job alone; its name is kept
+                        yield i, Crash(f"{type(e).__name__}: {e}")
         finally:
             pool.stop()

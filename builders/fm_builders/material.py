@@ -15,7 +15,7 @@ from fm_hub.records import VISIBLE, Annotation, Clip, Track
 __all__ = ["Material", "Span"]
 
 MAX_GAP = 0.35
-"""Seconds without a sighting after which a track's stretch ends."""
+"""Seconds without a sighting after which a track's stretch ends (or 2.5 sampled frames, if those take longer)."""
 MIN_STRETCH = 1.0
 """Seconds that a stretch must last to be asked about."""
 AT_EDGE = 0.15
@@ -75,7 +75,8 @@ class Material:
         t = self.scene.t[track.frame[track.state == VISIBLE]]
         if not len(t):
             return None
-        breaks = np.nonzero(np.diff(t) > MAX_GAP)[0] + 1
+        step = float(np.median(np.diff(self.scene.t))) if len(self.scene.t) > 1 else 0.0
+        breaks = np.nonzero(np.diff(t) > max(MAX_GAP, 2.5 * step))[0] + 1
         parts = np.split(t, breaks)
         best = max(parts, key=lambda x: (float(x[-1] - x[0]), -float(x[0])))
         span = self._snap(float(best[0]), float(best[-1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ class Found:
     passed_over: int
 
 
-def find_sources(given: Sequence[str]) -> Found:
+def find_sources(given: Sequence[str], out: Path | None = None) -> Found:
     """Files as they are; folders searched to the bottom for names that end like a video.
+
+    Hidden folders, and the folder ``out`` that is to be built, are not searched.
 
     The published name is relative to the folder that was named, so that no part of the machine's paths is
     published. Raises :class:`UserError` for a name that does not exist at all, or where nothing was found.
@@ -35,19 +38,30 @@ def find_sources(given: Sequence[str]) -> Found:
         path = Path(text)
         if path.is_dir():
             for file in sorted(path.rglob("*")):
-                if file.is_dir() and not file.is_symlink():
+                inner = file.relative_to(path)
+                hidden = any(part.startswith(".") for part in inner.parts)
+                if (file.is_dir() and not file.is_symlink()) or hidden or _under(file, out):
                     continue
                 if file.suffix.lower() in EXTENSIONS:
-                    found.setdefault(file, file.relative_to(path).as_posix())
+                    found.setdefault(file, _text(inner.as_posix()))
                 else:
                     passed_over += 1
         elif path.exists() or path.is_symlink():
-            found.setdefault(path, path.name)
+            found.setdefault(path, _text(path.name))
         else:
             raise UserError(f"{text}: no such file or folder")
     if not found:
         raise UserError(f"no video in {', '.join(given)} (looked for {', '.join(sorted(EXTENSIONS))})")
     return Found(tuple(_distinct(found)), passed_over)
+
+
+def _under(file: Path, out: Path | None) -> bool:
+    return out is not None and out.absolute() in file.absolute().parents
+
+
+def _text(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are spelt out, so that the name can be stored."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _distinct(found: dict[Path, str]) -> list[tuple[Path, str]]:

@@ -19,8 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from fm_hub.records import canonical_json
-
 __all__ = ["Entry", "Ledger", "Store", "artifact_key", "write_atomic"]
 
 
@@ -29,7 +27,7 @@ def artifact_key(stage: str, version: int, params: Any, models: list[str], input
 
     ``params`` holds only what changes the result: never device, batch size or workers.
     """
-    text = canonical_json([stage, version, params, models, inputs])
+    text = json.dumps([stage, version, params, models, inputs], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -22,6 +22,7 @@ from fm_eval_harness.runs import RESULTS, RunResult, Sample, append, load_run, o
 from fm_eval_harness.task import load_task
 from fm_hub.errors import EmptyFile, ItemError, UnreadableFile, UserError
 from fm_hub.models import Model, Options, Prompt, Scores, View, open_model
+from fm_hub.tables import inside
 
 __all__ = ["Progress", "run"]
 
@@ -61,7 +62,7 @@ def run(
     where = locate(dataset if dataset is not None else plan.dataset)
     wanted, part = config or plan.config, split or plan.split
     items = select(where.path, plan, wanted, part)
-    content = where.manifest.content_sha256.get(wanted) or content_of(items)
+    content = content_of(items)
     items = items[:limit]
     prompts = {i.question.question_id: prompt_of(i, plan) for i in items}
     options = Options(where.path, device, dtype, revision, batch_size, seed)
@@ -69,6 +70,7 @@ def run(
     configuration: dict[str, Any] = {
         "schema": 1,
         "model": scorer.name,
+        "spec": model if isinstance(model, str) else scorer.name,
         "revision": revision,
         "commit": scorer.commit,
         "dataset": {
@@ -122,7 +124,7 @@ def _ask_all(
         on_progress(len(done), len(items))
     for group in groups(todo):
         q = group[0].question
-        view = View(q.clip_id, where.path / q.video_file, q.view_t0, q.view_t1, n_frames, max_side)
+        view = View(q.clip_id, inside(where.path, q.video_file), q.view_t0, q.view_t1, n_frames, max_side)
         asked = [prompts[i.question.question_id] for i in group]
         start = time.monotonic()
         scores = _scores(model, view, asked)

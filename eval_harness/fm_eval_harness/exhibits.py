@@ -14,6 +14,7 @@ from fm_eval_harness.runs import RunResult, Sample
 from fm_hub.claims import Scene
 from fm_hub.errors import ItemError
 from fm_hub.records import Annotation, Clip, Question
+from fm_hub.tables import inside
 from fm_hub.video import read_frames
 
 __all__ = ["exhibit", "weight"]
@@ -97,7 +98,7 @@ def _parts(questions: Sequence[Question]) -> list[_Part]:
 def _frames(root: Path, a: Annotation, part: _Part, styles: Mapping[str, Style]) -> list[dict[str, str]]:
     rows = pick_frames(a.frames, part.t0, part.t1, FRAMES)
     times = [float(a.frames.t[r]) for r in rows]
-    pictures = read_frames(root / a.clip.video_file, times)
+    pictures = read_frames(inside(root, a.clip.video_file), times)
     drawn = [
         (draw_frame(p, a.clip.width, a.clip.height, (rows[0], row), a.tracks, styles), t)
         for row, t, p in zip(rows, times, pictures, strict=True)

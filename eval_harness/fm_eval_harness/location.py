@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from fm_hub.errors import BadDataset
 from fm_hub.manifest import MANIFEST, Manifest, read_manifest
+from fm_hub.tables import inside
 
 __all__ = ["DEFAULT_FOLDER", "Location", "locate"]
 
@@ -29,7 +31,7 @@ class Location:
 
     def fetch(self, files: Iterable[str]) -> None:
         """Bring the named files of a repository here; a folder has them already, or they are missing."""
-        wanted = sorted({f for f in files if not (self.path / f).exists()})
+        wanted = sorted({glob.escape(f) for f in files if not inside(self.path, f).exists()})
         if self.revision and wanted:
             _download(self.id, self.revision, wanted)
 

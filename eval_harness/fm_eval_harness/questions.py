@@ -15,7 +15,7 @@ from fm_eval_harness.task import Task
 from fm_hub.errors import BadDataset, BadTask, UserError
 from fm_hub.models import Prompt
 from fm_hub.records import Question
-from fm_hub.tables import SPLITS, from_table, read_table
+from fm_hub.tables import SPLITS, from_table, read_table, row_sha
 
 __all__ = ["CONFIGS", "Item", "content_of", "duration_of", "groups", "prompt_of", "select"]
 
@@ -53,8 +53,19 @@ def select(root: Path, task: Task, config: str, split: str | None) -> list[Item]
     table = _renamed(read_table(root, config, split), task)
     if not len(table):
         raise UserError(_nothing(root, config, split))
+    if not task.columns:
+        _check_rows(root, config, table)
     items = map(Item, from_table(config, table), map(str, table.column("row_sha").to_pylist()))
     return sorted(items, key=lambda i: i.place)
+
+
+def _check_rows(root: Path, config: str, table: pa.Table) -> None:
+    changed = [row["id"] for row in table.to_pylist() if row_sha(row) != row["row_sha"]]
+    if changed:
+        raise BadDataset(
+            f"{root}: {len(changed)} row(s) of {config} were changed after they were written ({changed[0]}, ...); "
+            "see: fm-hub verify"
+        )
 
 
 def content_of(items: Sequence[Item]) -> str:

@@ -21,7 +21,7 @@ from fm_eval_harness.exhibits import exhibit, weight
 from fm_eval_harness.runs import RunResult, Sample, load_run
 from fm_hub.errors import BadDataset, BadOutput, UserError
 from fm_hub.records import Annotation, Question
-from fm_hub.tables import from_table, shards
+from fm_hub.tables import from_table, shards, to_rows
 
 __all__ = ["write_report"]
 
@@ -106,10 +106,12 @@ def _rows(root: Path, config: str, clips: Sequence[str]) -> list[Any]:
 
 
 def _questions(root: Path, run: RunResult, clips: Sequence[str]) -> dict[str, list[Question]]:
-    asked = {s["id"] for s in run.samples}
+    # A rebuilt data set may hold the same question with other letters: answers belong to the row, not to the id.
+    asked = {(s["id"], s["row_sha"]) for s in run.samples}
     found: dict[str, list[Question]] = {}
-    for q in _rows(root, str(run.config["dataset"]["config"]), clips):
-        if q.question_id in asked:
+    config = str(run.config["dataset"]["config"])
+    for q in _rows(root, config, clips):
+        if (q.question_id, to_rows(config, [q])[0]["row_sha"]) in asked:
             found.setdefault(q.clip_id, []).append(q)
     return found
 

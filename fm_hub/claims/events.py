@@ -47,6 +47,10 @@ def _start(v: Floats, t: Floats, tau: float, theta: float) -> Verdict:
     i = int(runs[0])
     if i < 4:
         return UNCHECKED
+    slow = np.maximum(np.maximum(v[:-2], v[1:-1]), v[2:]) < theta
+    rests = np.nonzero(slow[i + 1 :])[0]
+    if len(rests) and (runs > i + 1 + rests[0]).any():
+        return UNCHECKED  # a second start: "it starts" would not say which
     rest, go = (theta - float(np.median(v[:i]))) / tol, (float(np.median(v[i : i + 5])) - theta) / tol
     return Verdict(float(t[i + 1]), TIME_TOLERANCE, min(rest, go, (float(t[i + 1] - t[0]) - 0.3) / 0.1))
 

@@ -35,7 +35,7 @@ def relation(scene: Scene, args: Args, claim: Claim) -> Verdict:
         return UNCHECKED
     k = third(pair.n)
     verdicts = []
-    for part in (pair.delta, pair.delta[:k], pair.delta[-k:]):
+    for part in (pair.delta, pair.delta[:k], pair.delta[-k:], pair.delta[k:-k]):
         delta = np.median(part, axis=0)
         tol = max(3.0, math.degrees(math.atan2(pair.tau, float(np.hypot(*delta)))))
         angle = heading(delta)
@@ -50,7 +50,9 @@ def order_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
         return UNCHECKED
     k = third(pair.n)
     first, last = float(np.median(pair.delta[:k, 0])), float(np.median(pair.delta[-k:, 0]))
-    parts = first * (1 if args["from"] == "right" else -1), last * (1 if args["to"] == "right" else -1)
+    parts = [first * (1 if args["from"] == "right" else -1), last * (1 if args["to"] == "right" else -1)]
+    if args["from"] == args["to"]:
+        parts.append(float(np.median(pair.delta[k:-k, 0])) * (1 if args["to"] == "right" else -1))
     return Verdict(last / scene.width, pair.tau / scene.width, min(parts) / pair.tau)
 
 

@@ -47,8 +47,8 @@ def moves(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    v = Verdict(w.extent / scene.diagonal, w.tau / scene.diagonal, w.moves)
-    return v if args["is"] else v.negated()
+    rests = (0.03 * scene.diagonal - w.extent) / w.tau
+    return Verdict(w.extent / scene.diagonal, w.tau / scene.diagonal, w.moves if args["is"] else rests)
 
 
 def direction(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -77,7 +77,7 @@ def path(scene: Scene, args: Args, claim: Claim) -> Verdict:
     b = float(legs.sum()) / max(span, 1e-6) if len(legs) else 1.0
     beta = max(0.1, w.tau / max(span, 1e-6))
     if args["is"] == "back-and-forth":
-        return both(Verdict(b, beta, (b - 1.5) / beta), w.moves)
+        return both(Verdict(b, beta, (b - 1.5) / beta), w.slim, w.moves)
     bend = (_bow(w) - 0.1) / max(0.02, w.tau / max(w.extent, 1e-6))
     return both(Verdict(b, beta, (1.5 - b) / beta), bend if args["is"] == "curved" else -bend, w.moves)
 
@@ -169,7 +169,7 @@ def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
     legs = w.legs(2 * w.tau)
     if not len(legs):
         return UNCHECKED
-    m = min(float(legs.min() - 0.25 * np.ptp(w.along)) / w.tau, w.moves)
+    m = min(float(legs.min() - 0.25 * np.ptp(w.along)) / w.tau, w.slim, w.moves)
     if m <= 0:
         return UNCHECKED
     n = len(legs) - 1

@@ -50,7 +50,8 @@ def smooth(c: Floats) -> Floats:
 class Scene:
     """The tables of one clip, ready for claims.
 
-    ``width`` and ``height`` are pixels; ``t`` (F,) the times of the sampled frames.
+    ``width`` and ``height`` are pixels; ``t`` (F,) the times of the sampled frames. Raises :class:`ValueError` if a
+    track speaks of a frame that there is not.
     """
 
     def __init__(self, width: int, height: int, frames: Frames, camera: Camera, tracks: Sequence[Track]) -> None:
@@ -59,6 +60,9 @@ class Scene:
         self.t: Floats = frames.t
         self.camera = camera
         self.tracks = {t.track_id: t for t in tracks}
+        for track in tracks:
+            if len(track.frame) and not 0 <= track.frame.min() <= track.frame.max() < len(self.t):
+                raise ValueError(f"track {track.track_id} speaks of frames that the clip does not have")
         self._windows: dict[tuple[str, float, float, str], Window | None] = {}
 
     @classmethod
@@ -177,12 +181,24 @@ class Window:
         return (self.extent - MOVES_SHARE * self.scene.diagonal) / self.tau
 
     @cached_property
+    def _axes(self) -> Floats:
+        """The smoothed path along its lesser and its main axis, (N, 2)."""
+        centred = self.path - self.path.mean(axis=0)
+        out: Floats = self.path @ np.linalg.eigh(centred.T @ centred)[1]
+        return out
+
+    @property
     def along(self) -> Floats:
         """``u``: the smoothed path projected on its main axis, (N,)."""
-        centred = self.path - self.path.mean(axis=0)
-        axis = np.linalg.eigh(centred.T @ centred)[1][:, 1]
-        out: Floats = self.path @ axis
+        out: Floats = self._axes[:, 1]
         return out
+
+    @property
+    def slim(self) -> float:
+        """The margin of "much longer than wide": a path to and fro, not one round and round."""
+        wide, long = np.ptp(self._axes, axis=0)
+        length = max(float(long), 1e-6)
+        return (0.5 - float(wide) / length) / max(0.1, self.tau / length)
 
     def legs(self, h: float) -> Floats:
         """The lengths of the swings along the main axis, with turning-point threshold ``h`` pixels."""

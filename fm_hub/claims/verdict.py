@@ -35,7 +35,9 @@ class Verdict:
         return Verdict(self.value, self.tolerance, -self.margin)
 
     def rounded(self) -> Verdict:
-        """As published: margin within ±99, everything to 6 decimals."""
+        """As published: margin within ±99, everything to 6 decimals; what is not a number proves nothing."""
+        if math.isnan(self.margin):
+            return UNCHECKED
         margin = max(-CAP, min(CAP, self.margin))
         return Verdict(round(self.value, 6) + 0.0, round(self.tolerance, 6) + 0.0, round(margin, 6) + 0.0)
 
@@ -46,7 +48,8 @@ UNCHECKED = Verdict(math.nan, math.nan, 0.0)
 
 def both(lead: Verdict, *margins: float) -> Verdict:
     """A conjunction: the smallest margin, with the lead part's value and tolerance."""
-    return Verdict(lead.value, lead.tolerance, min(lead.margin, *margins))
+    parts = (lead.margin, *margins)
+    return Verdict(lead.value, lead.tolerance, math.nan if any(map(math.isnan, parts)) else min(parts))
 
 
 def three_way(q: float, theta: float, tol: float) -> tuple[float, float, float]:

@@ -106,6 +106,11 @@ def open_model(spec: str, options: Options) -> Model:
     if not spec:
         raise UserError("--model is empty: give a Hub id, a folder, or baseline:tracker")
     scheme, colon, rest = spec.partition(":")
+    if not colon and spec in MODELS.names() and not Path(spec).exists():
+        raise UserError(f"--model {spec}: is a scheme, not a model: say {spec}:NAME (see fm-eval --help)")
     if not colon or "/" in scheme or "." in scheme:
         scheme, rest = "transformers", spec
-    return MODELS.load(scheme).from_spec(rest, options)
+    model = MODELS.load(scheme).from_spec(rest, options)
+    if not getattr(model, "name", ""):
+        model.name = spec
+    return model

@@ -18,12 +18,25 @@ from fm_hub.claims import Scene
 from fm_hub.errors import FmError
 from fm_hub.records import VISIBLE, Claim, Track
 
-__all__ = ["WORDING_VERSION", "BadTemplate", "families", "option_text", "plural", "refer", "statement", "stem"]
+__all__ = [
+    "UNNAMED",
+    "WORDING_VERSION",
+    "BadTemplate",
+    "families",
+    "option_text",
+    "plural",
+    "refer",
+    "statement",
+    "stem",
+]
 
 WORDING_VERSION = 1
 APART = 0.1
 """Two objects of one class are told apart by left and right if this share of the width lies between them."""
 MIN_SIGHTINGS = 3
+UNNAMED = "object"
+"""The label of a thing whose class the detector does not tell: any other thing in view could be meant."""
+NAMED_APART = ("person", "hand")
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -58,7 +71,8 @@ def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
         return None
     rivals = []
     for other in scene.tracks.values():
-        if other.label == track.label and other.track_id != track_id:
+        alike = other.label == track.label or (track.label == UNNAMED and other.label not in NAMED_APART)
+        if alike and other.track_id != track_id:
             sightings = int(scene.inside(scene.t[scene.visible(other)], t0, t1).sum())
             if sightings >= MIN_SIGHTINGS:
                 rivals.append(other)
@@ -66,7 +80,7 @@ def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
                 return None
     if not rivals:
         return f"the {track.label}"
-    if len(rivals) > 1:
+    if len(rivals) > 1 or rivals[0].label != track.label:
         return None
     first = [_first_x(scene, x.track_id, t0, t1) for x in (track, rivals[0])]
     if first[0] is None or first[1] is None or abs(first[0] - first[1]) < APART * scene.width:

@@ -378,6 +378,17 @@ def m_moves(scene: Scene, samples: list[Sample]) -> float:
 
 def along(path: list[Point]) -> list[float]:
     """u_k: the projection on the main axis of the path."""
+    return both_axes(path)[0]
+
+
+def m_slim(path: list[Point], place: float) -> float:
+    u, w = both_axes(path)
+    length = max(spread(u), 1e-6)
+    return (0.5 - spread(w) / length) / max(0.1, place / length)
+
+
+def both_axes(path: list[Point]) -> tuple[list[float], list[float]]:
+    """u_k and w_k: the projections on the main axis of the path and on the other one."""
     n = len(path)
     mean_x = math.fsum(p[0] for p in path) / n
     mean_y = math.fsum(p[1] for p in path) / n
@@ -387,7 +398,9 @@ def along(path: list[Point]) -> list[float]:
     # The main axis of [[xx, xy], [xy, yy]] lies at half the angle of (xx - yy, 2 xy). Where both eigenvalues are
     # equal the page names no axis; this gives the x axis.
     phi = 0.5 * math.atan2(2.0 * xy, xx - yy)
-    return [(p[0] - mean_x) * math.cos(phi) + (p[1] - mean_y) * math.sin(phi) for p in path]
+    u = [(p[0] - mean_x) * math.cos(phi) + (p[1] - mean_y) * math.sin(phi) for p in path]
+    w = [(p[1] - mean_y) * math.cos(phi) - (p[0] - mean_x) * math.sin(phi) for p in path]
+    return u, w
 
 
 def legs(u: list[float], h: float) -> list[float]:
@@ -490,7 +503,7 @@ def check_moves(view: View, args: dict[str, Any]) -> Result:
     big_d = diagonal(view.scene)
     margin = m_moves(view.scene, samples)
     if not args["is"]:
-        margin = -margin
+        margin = (0.03 * big_d - extent(smoothed(samples))) / tau(view.scene, samples)
     return extent(smoothed(samples)) / big_d, tau(view.scene, samples) / big_d, margin
 
 
@@ -540,7 +553,7 @@ def check_path(view: View, args: dict[str, Any]) -> Result:
     elif args["is"] == "curved":
         margin = min((1.5 - big_b) / beta, (big_v - 0.1) / nu, moving)
     else:
-        margin = min((big_b - 1.5) / beta, moving)
+        margin = min((big_b - 1.5) / beta, m_slim(path, place), moving)
     return big_b, beta, margin
 
 
@@ -633,7 +646,8 @@ def check_reversals(view: View, args: dict[str, Any]) -> Result:
     all_legs = legs(u, 2.0 * place)
     if not all_legs:
         raise CannotCheck("no legs")
-    m = min(min((leg - 0.25 * big_u) / place for leg in all_legs), m_moves(view.scene, samples))
+    slim = m_slim(smoothed(samples), place)
+    m = min(min((leg - 0.25 * big_u) / place for leg in all_legs), slim, m_moves(view.scene, samples))
     if m <= 0.0:
         raise CannotCheck("the legs are not clear")
     turns = len(all_legs) - 1
@@ -665,6 +679,11 @@ def start_of(scene: Scene, samples: list[Sample]) -> Result:
         if v[i] >= theta and v[i + 1] >= theta and v[i + 2] >= theta:
             if i < 4:
                 raise CannotCheck("fewer than 4 speeds before the start")
+            for r in range(i + 1, len(v) - 2):
+                if v[r] < theta and v[r + 1] < theta and v[r + 2] < theta:
+                    for j in range(r + 1, len(v) - 2):
+                        if v[j] >= theta and v[j + 1] >= theta and v[j + 2] >= theta:
+                            raise CannotCheck("a second start")
             t_i = samples[i + 1].t
             rest = (theta - med(v[:i])) / tol_v
             motion = (med(v[i : i + 5]) - theta) / tol_v
@@ -736,12 +755,12 @@ def check_relation(view: View, args: dict[str, Any]) -> Result:
     angles: list[float] = []
     tols: list[float] = []
     margins: list[float] = []
-    for some in (delta, delta[:part], delta[-part:]):
-        middle = med_point(some)
-        tol = max(3.0, math.degrees(math.atan2(tau_ab, norm(middle))))
-        angles.append(angle(middle))
+    for some in (delta, delta[:part], delta[-part:], delta[part : len(delta) - part]):
+        at = med_point(some)
+        tol = max(3.0, math.degrees(math.atan2(tau_ab, norm(at))))
+        angles.append(angle(at))
         tols.append(tol)
-        margins.append((45.0 - abs(wrap(angle(middle) - RELATIONS[args["is"]]))) / tol)
+        margins.append((45.0 - abs(wrap(angle(at) - RELATIONS[args["is"]]))) / tol)
     return angles[0], tols[0], min(margins)
 
 
@@ -753,7 +772,10 @@ def check_order_change(view: View, args: dict[str, Any]) -> Result:
     sign_from = 1.0 if args["from"] == "right" else -1.0
     sign_to = 1.0 if args["to"] == "right" else -1.0
     w = width(view.scene)
-    return x_last / w, tau_ab / w, min(sign_from * x_first, sign_to * x_last) / tau_ab
+    parts = [sign_from * x_first, sign_to * x_last]
+    if args["from"] == args["to"]:
+        parts.append(sign_to * med([p[0] for p in delta[part : len(delta) - part]]))
+    return x_last / w, tau_ab / w, min(parts) / tau_ab
 
 
 def check_distance_change(view: View, args: dict[str, Any]) -> Result:

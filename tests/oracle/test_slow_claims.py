@@ -60,13 +60,13 @@ TO_AND_FRO = scene(track("a", line(11, 200, 300, 30) + line(10, 470, 300, -30)))
 
 def test_moves_right() -> None:
     assert ask(RIGHT, "moves", track="a", is_=True) == same((0.24, 0.00625, 28.8))
-    assert ask(RIGHT, "moves", track="a", is_=False) == same((0.24, 0.00625, -28.8))
+    assert ask(RIGHT, "moves", track="a", is_=False) == same((0.24, 0.00625, -33.6))
 
 
 def test_stays() -> None:
     # E = 0, (0 - 60)/6.25 = -9.6
     assert ask(STAYS, "moves", track="a", is_=True) == same((0.0, 0.00625, -9.6))
-    assert ask(STAYS, "moves", track="a", is_=False) == same((0.0, 0.00625, 9.6))
+    assert ask(STAYS, "moves", track="a", is_=False) == same((0.0, 0.00625, 4.8))
 
 
 def test_noise_widens_the_tolerance() -> None:
@@ -81,7 +81,7 @@ def test_one_outlier_changes_nothing() -> None:
     centres = line(11, 400, 300, 0)
     centres[5] = (700, 100)
     # 6 of the 9 second differences are 0, and the median of five drops the outlier.
-    assert ask(scene(track("a", centres)), "moves", track="a", is_=False) == same((0.0, 0.00625, 9.6))
+    assert ask(scene(track("a", centres)), "moves", track="a", is_=False) == same((0.0, 0.00625, 4.8))
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_speed_change() -> None:
 
 
 def test_reversals() -> None:
-    # Each leg is 240 = U: (240 - 60)/6.25 = 28.8 = m_moves.
-    assert ask(TO_AND_FRO, "reversals", track="a", is_=1) == same((1.0, 1.0, 28.8))
-    assert ask(TO_AND_FRO, "reversals", track="a", is_=0) == same((1.0, 1.0, -28.8))
-    assert ask(RIGHT, "reversals", track="a", is_=0) == same((0.0, 1.0, 28.8))
+    # Each leg is 240 = U: (240 - 60)/6.25 = 28.8 = m_moves; a path without width: m_slim = 0.5/0.1 = 5.
+    assert ask(TO_AND_FRO, "reversals", track="a", is_=1) == same((1.0, 1.0, 5.0))
+    assert ask(TO_AND_FRO, "reversals", track="a", is_=0) == same((1.0, 1.0, -5.0))
+    assert ask(RIGHT, "reversals", track="a", is_=0) == same((0.0, 1.0, 5.0))
     assert ask(STAYS, "reversals", track="a", is_=0) == same(UNCHECKED)
 
 
@@ -328,17 +328,17 @@ def test_stabilised_pan() -> None:
     # The view moves everything by 30 to the right per frame: what goes 200..500 in the image stays in the scene.
     clip = scene(track("a", line(11, 200, 300, 30)))
     clip["camera"]["dx"] = [0.0] + [30.0] * 30
-    assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same((0.0, 0.00625, 9.6))
-    assert ask(clip, "moves", track="a", is_=False) == same((0.24, 0.00625, -28.8))
+    assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same((0.0, 0.00625, 4.8))
+    assert ask(clip, "moves", track="a", is_=False) == same((0.24, 0.00625, -33.6))
     clip["camera"]["ok"][11] = False  # after the last frame used (10)
-    assert ask(clip, "moves", track="a", is_=False, frame="stabilised")[2] == pytest.approx(9.6)
+    assert ask(clip, "moves", track="a", is_=False, frame="stabilised")[2] == pytest.approx(4.8)
     clip["camera"]["ok"][0] = False  # frame 0 is not asked
-    assert ask(clip, "moves", track="a", is_=False, frame="stabilised")[2] == pytest.approx(9.6)
+    assert ask(clip, "moves", track="a", is_=False, frame="stabilised")[2] == pytest.approx(4.8)
     clip["camera"]["ok"][10] = False
     assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same(UNCHECKED)
     clip["camera"] |= {"ok": [True] * 31, "label": "unknown"}
     assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same(UNCHECKED)
-    assert ask(clip, "moves", track="a", is_=False)[2] == pytest.approx(-28.8)
+    assert ask(clip, "moves", track="a", is_=False)[2] == pytest.approx(-33.6)
 
 
 def test_stabilised_roll_and_shift() -> None:
@@ -348,9 +348,9 @@ def test_stabilised_roll_and_shift() -> None:
     clip = scene(track("a", [(400 + x, 300 + y) for x, y in off]))
     clip["camera"]["dx"] = [0.0] + [10.0] * 30
     clip["camera"]["droll"] = [0.0] + [math.pi / 2] * 30
-    assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same((0.0, 0.00625, 9.6))
+    assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same((0.0, 0.00625, 4.8))
     clip["camera"]["dx"][0] = clip["camera"]["droll"][0] = 7.0  # frame 0 is never used
-    assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same((0.0, 0.00625, 9.6))
+    assert ask(clip, "moves", track="a", is_=False, frame="stabilised") == same((0.0, 0.00625, 4.8))
 
 
 def test_stabilised_zoom() -> None:
@@ -362,8 +362,8 @@ def test_stabilised_zoom() -> None:
 
 def test_support_and_unknown_tracks() -> None:
     # 5 samples over 0.4 s are enough (0.0 .. 0.4), 4 are not; a hidden sample does not count; the slack is 0.0005 s.
-    assert ask(STAYS, "moves", 0.0, 0.4, track="a", is_=False)[2] == pytest.approx(9.6)
-    assert ask(STAYS, "moves", 0.0004, 0.3996, track="a", is_=False)[2] == pytest.approx(9.6)
+    assert ask(STAYS, "moves", 0.0, 0.4, track="a", is_=False)[2] == pytest.approx(4.8)
+    assert ask(STAYS, "moves", 0.0004, 0.3996, track="a", is_=False)[2] == pytest.approx(4.8)
     assert ask(STAYS, "moves", 0.0, 0.399, track="a", is_=False) == same(UNCHECKED)
     assert ask(STAYS, "moves", track="z", is_=False) == same(UNCHECKED)
     hidden = scene(track("a", line(5, 400, 300, 0)) | {"state": [0, 0, 1, 0, 0]})

@@ -30,8 +30,8 @@ GENERATOR = "templates@1"
 class Draft:
     """A question before it is checked: its wording family, arguments, and every option it could have.
 
-    Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. Those
-    in ``prefer`` (indices of candidates) are taken first as distractors.
+    Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
+    (indices of candidates) the distractors are one whole set of these, so that their make-up tells nothing.
     """
 
     family: str
@@ -39,7 +39,7 @@ class Draft:
     candidates: Sequence[Claim]
     t0: float
     t1: float
-    prefer: tuple[int, ...] = ()
+    sets: tuple[tuple[int, ...], ...] = ()
     min_options: int = 3
 
 
@@ -152,7 +152,10 @@ def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Count
         dropped["SmallMargin"] += 1
         return None
     false = [i for i, v in enumerate(verdicts) if v.false]
-    false.sort(key=lambda i: (i not in draft.prefer, seeded(seed, draft.candidates[i].as_list())))
+    false.sort(key=lambda i: seeded(seed, draft.candidates[i].as_list()))
+    if draft.sets:
+        whole = [s for s in draft.sets if set(s) <= set(false)]
+        false = list(min(whole, key=lambda s: seeded(seed, draft.args, draft.t0, s), default=()))
     if len(false) < draft.min_options - 1:
         dropped["NoDistractors"] += 1
         return None

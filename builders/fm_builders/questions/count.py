@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fm_builders.material import Material, Span
-from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions import Draft, QuestionKind, seeded
 from fm_hub.claims import check
 from fm_hub.records import Claim
+from fm_hub.wording import UNNAMED
 
 __all__ = ["CountKind"]
 
@@ -26,12 +27,14 @@ class CountKind(QuestionKind):
         """Reversals of every window; the classes of the clip."""
         for track in m.good:
             for span in m.spans(track):
-                yield from _numbers(m, "reversals", {"track": track.track_id}, {"a": track.track_id}, span, 1)
+                yield from _numbers(m, "reversals", {"track": track.track_id}, {"a": track.track_id}, span, 0)
         for label in m.labels():
             # A class with a doubtful track is not counted: the doubtful one might be real, or not.
-            if all(t in m.good for t in m.annotation.tracks if t.label == label):
+            # Things without a class of their own are not counted either: there is no telling what counts.
+            if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
                 # "How many cars?" with one car in view asks nothing.
-                yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 2)
+                if sum(t.label == label for t in m.good) > 1:
+                    yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1)
                 # One object whose track broke would count twice: all tracks of the class must be seen at once.
                 n = sum(t.label == label for t in m.good)
                 together = Claim.of("at_once", {"label": label, "is": n}, m.whole.t0, m.whole.t1)
@@ -44,6 +47,7 @@ def _numbers(
 ) -> Iterator[Draft]:
     value = check(m.scene, Claim.of(predicate, {**given, "is": 0}, span.t0, span.t1)).value
     if value == value and lowest <= value <= HIGHEST:
-        low = max(lowest, int(value) - 2)
-        claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1) for n in range(low, int(value) + 4)]
+        # The four numbers start at any place that holds the true one: else the smallest would give it away.
+        low = int(value) - seeded(predicate, args, span.t0, span.t1) % min(4, int(value) - lowest + 1)
+        claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1) for n in range(low, low + 4)]
         yield Draft(predicate, args, claims, span.t0, span.t1, min_options=4)

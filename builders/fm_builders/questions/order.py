@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,23 @@ def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
     pairs: list[tuple[str, str]] = []
     if first and then and first != then:
         pool = dict.fromkeys((first, then, OPPOSITE[first], OPPOSITE[then], ACROSS[first], OPPOSITE[ACROSS[first]]))
-        pairs = [(first, then), (then, first), *permutations(pool, 2)]
+        pairs = [(first, then), (then, first)]
+        for x, y in combinations(pool, 2):
+            if {x, y} != {first, then}:
+                pairs += [(x, y), (y, x)]
     candidates = [
         Claim.of("sequence", {"track": track.track_id, "first": a, "then": b, "at": at}, span.t0, span.t1)
-        for a, b in dict.fromkeys(pairs)
+        for a, b in pairs
     ]
-    return Draft("sequence", {"a": track.track_id}, candidates, span.t0, span.t1, prefer=(1,))
+    return Draft("sequence", {"a": track.track_id}, candidates, span.t0, span.t1, _mirrored(len(candidates)), 4)
+
+
+def _mirrored(n: int) -> tuple[tuple[int, ...], ...]:
+    """Candidates come in pairs of an order and its reverse; the first is true. A set: its reverse and one other pair.
+
+    With a single pair among the options a reader would know that one of the two is right.
+    """
+    return tuple((1, i, i + 1) for i in range(2, n - 1, 2))
 
 
 def _event_drafts(m: Material) -> Iterator[Draft]:
@@ -91,9 +102,11 @@ def _event_drafts(m: Material) -> Iterator[Draft]:
     for first, then in permutations(real, 2):
         claims = [_before(first, then, m.whole), _before(then, first, m.whole)]
         others = [e for e, happens in events if not happens and e["track"] in (first["track"], then["track"])]
-        claims += [_before(e, then, m.whole) for e in others] + [_before(first, e, m.whole) for e in others]
+        for other in others:
+            for known in (first, then):
+                claims += [_before(other, known, m.whole), _before(known, other, m.whole)]
         if check(m.scene, claims[0]).true:
-            yield Draft("before", {}, claims, t0, t1, prefer=(1,))
+            yield Draft("before", {}, claims, t0, t1, _mirrored(len(claims)), 4)
 
 
 def _before(first: dict[str, Any], then: dict[str, Any], span: Span) -> Claim:
