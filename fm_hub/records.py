@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -35,7 +35,10 @@ __all__ = [
     "Source",
     "Track",
     "canonical_json",
+    "caption_id",
     "content_id",
+    "fact_id",
+    "question_id",
 ]
 
 Frame = Literal["image", "stabilised"]
@@ -75,6 +78,21 @@ def canonical_json(value: Any) -> str:
 def content_id(*parts: Any) -> str:
     """24 hexadecimal digits of the SHA-256 of the canonical JSON of ``parts``."""
     return hashlib.sha256(canonical_json(list(parts)).encode()).hexdigest()[:24]
+
+
+def question_id(clip_id: str, template: str, args: str, claims: Iterable[Claim], t0: float, t1: float) -> str:
+    """The id of a question: its clip, its words and the claims of its options, whatever their order."""
+    return content_id("question", clip_id, template, args, sorted(c.as_list() for c in claims), [t0, t1])
+
+
+def caption_id(clip_id: str, claims: Iterable[Claim]) -> str:
+    """The id of a caption: its clip and the claims of its sentences."""
+    return content_id("caption", clip_id, [c.as_list() for c in claims])
+
+
+def fact_id(clip_id: str, claim: Claim) -> str:
+    """The id of a fact: its clip and its claim."""
+    return content_id("fact", clip_id, claim.as_list())
 
 
 def _freeze(record: Any, dtypes: Mapping[str, Any]) -> None:

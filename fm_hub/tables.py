@@ -371,7 +371,7 @@ def read_table(root: Path, config: str, split: str | None = None) -> pa.Table:
         except (pa.ArrowInvalid, OSError) as e:
             raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
     if not tables:
-        return SCHEMAS[config].empty_table()
+        return SCHEMAS[config].empty_table() if config in SCHEMAS else pa.table({})
     return pa.concat_tables(tables, promote_options="permissive")
 
 

@@ -7,6 +7,7 @@ counted as ungrounded: no claim can prove them.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from fm_hub.claims import MalformedClaim, Scene, check
+from fm_hub.claims.verdict import difficulty
 from fm_hub.errors import BadDataset
-from fm_hub.manifest import Manifest, file_sha256, published_files, read_manifest
-from fm_hub.records import LETTERS, Caption, Claim, Clip, Fact, Option, Question
+from fm_hub.manifest import Manifest, content_sha256, file_sha256, published_files, read_manifest
+from fm_hub.records import LETTERS, Caption, Claim, Clip, Fact, Option, Question, caption_id, fact_id, question_id
 from fm_hub.tables import QUESTION_CONFIGS, from_rows, read_records, read_table, row_sha
-from fm_hub.wording import BadTemplate, option_text, statement, stem
+from fm_hub.wording import BadTemplate, option_text, short_caption, statement, stem
 
 __all__ = ["Problem", "Report", "Scenes", "verify"]
 
@@ -102,9 +104,10 @@ def verify(root: str | Path, *, tick: Callable[[], None] = lambda: None) -> Repo
     _verify_files(root, manifest, report)
     try:
         scenes = Scenes(root)
-    except ValueError as e:
+    except (ValueError, TypeError) as e:
         raise BadDataset(f"{root}: tables that cannot be read: {e}") from None
     _verify_clips(scenes, manifest, report)
+    _verify_tables(root, manifest, report)
     for config in QUESTION_CONFIGS:
         for row in read_table(root, config).to_pylist():
             report.questions += 1
@@ -118,7 +121,10 @@ def verify(root: str | Path, *, tick: Callable[[], None] = lambda: None) -> Repo
         tick()
     for fact in read_records(root, "facts"):
         report.facts += 1
-        why = next(_fact_problems(fact, scenes), None)
+        try:
+            why = next(_fact_problems(fact, scenes), None)
+        except (KeyError, ValueError, TypeError, IndexError, MalformedClaim) as e:
+            why = f"malformed row: {type(e).__name__} {e}"
         if why:
             report.fail("facts", fact.fact_id, why)
     _verify_counts(root, manifest, report)
@@ -132,7 +138,7 @@ def _count(
     try:
         record = from_rows(config, [row])[0]
         why = next(problems(row, record, scenes, grounded), None)
-    except (KeyError, ValueError, TypeError, IndexError) as e:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, MalformedClaim) as e:
         why = f"malformed row: {type(e).__name__} {e}"
     if why:
         report.fail(config, str(row.get("id", "?")), why)
@@ -186,15 +192,17 @@ def _proof_problems(scene: Scene, q: Question) -> Iterator[str]:
 
 
 def _margin_problems(scene: Scene, option: Option, letter: str) -> Iterator[str]:
-    try:
-        margin = check(scene, option.claim).margin
-    except MalformedClaim as e:
-        raise ValueError(str(e)) from None
-    if abs(margin - option.margin) > CLOSE:
+    margin = check(scene, option.claim).margin
+    if not abs(margin - option.margin) <= CLOSE:  # so that what is not a number is wrong
         yield f"wrong margin: option {letter} says {option.margin}, the tables give {margin}"
 
 
 def _wording_problems(scene: Scene, q: Question) -> Iterator[str]:
+    claims = [o.claim for o in q.options]
+    if q.question_id != question_id(q.clip_id, q.template, q.template_args, claims, q.view_t0, q.view_t1):
+        yield "wrong id: it is not the hash of the question"
+    if q.difficulty != difficulty(o.margin for o in q.options):
+        yield f"wrong difficulty: the margins say {difficulty(o.margin for o in q.options)}"
     args = Claim("", q.template_args, "image", 0, 0).arguments
     try:
         text = stem(scene, q.template, args, q.view_t0, q.view_t1)
@@ -216,8 +224,10 @@ def _caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded:
     scene = scenes[c.clip_id]
     if c.text != " ".join(s.text for s in c.sentences):
         yield "wording differs: the caption is not its sentences"
-    if not all(part in c.text for part in c.short.split(". ")):
-        yield "wording differs: the short caption is not part of the long one"
+    if c.short != short_caption(c.sentences):
+        yield "wording differs: the short caption is not that of the sentences"
+    if c.caption_id != caption_id(c.clip_id, (s.claim for s in c.sentences)):
+        yield "wrong id: it is not the hash of the caption"
     whole = (round(float(scene.t[0]), 3), round(float(scene.t[-1]), 3))
     for s in c.sentences:
         verdict = check(scene, s.claim)
@@ -235,15 +245,13 @@ def _caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded:
 
 
 def _fact_problems(fact: Fact, scenes: Scenes) -> Iterator[str]:
-    try:
-        v = check(scenes[fact.clip_id], fact.claim)
-    except (KeyError, MalformedClaim) as e:
-        yield f"malformed fact: {e}"
-        return
+    v = check(scenes[fact.clip_id], fact.claim)
+    if fact.fact_id != fact_id(fact.clip_id, fact.claim):
+        yield "wrong id: it is not the hash of the fact"
     if not v.true:
         yield f"fact not proved: margin {v.margin:.2f}"
     pairs = ((v.value, fact.value), (v.tolerance, fact.tolerance), (v.margin, fact.margin))
-    if any(abs(a - b) > CLOSE for a, b in pairs):
+    if not all(abs(a - b) <= CLOSE for a, b in pairs):
         yield "wrong number: value, tolerance or margin is not what the tables give"
 
 
@@ -267,6 +275,38 @@ def _verify_clips(scenes: Scenes, manifest: Manifest, report: Report) -> None:
             report.fail("clips", clip.clip_id, "wrong name: id and file are made of the hash of the bytes")
         elif info is None or info.sha256 != clip.sha256:
             report.fail("clips", clip.clip_id, "wrong bytes: the manifest has another hash, or no such file")
+
+
+def _verify_tables(root: Path, manifest: Manifest, report: Report) -> None:
+    """Ids are unique, every row lies in the file of its split, and the rows are those the manifest hashes."""
+    for config, splits in manifest.counts.items():
+        if config == "benchmark_videos":
+            _verify_videos(root, manifest, report)
+            continue
+        digest, seen = hashlib.sha256(), set()
+        for split in sorted(splits):
+            table = read_table(root, config, split)
+            digest.update(content_sha256(table).encode())
+            key = next(
+                (k for k in ("id", "fact_id", "track_id", "clip_id", "source_id") if k in table.column_names), ""
+            )
+            key = "" if config in ("contacts", "keypoints", "sources") else key
+            for value in table.column(key).to_pylist() if key else ():
+                if value in seen:
+                    report.fail(config, str(value), "double id: two rows have it")
+                seen.add(value)
+            if "split" in table.column_names:
+                for value in set(table.column("split").to_pylist()) - {split}:
+                    report.fail(config, split, f"wrong split: the file of {split} holds a row of {value}")
+        if digest.hexdigest() != manifest.content_sha256.get(config):
+            report.fail(config, "all rows", "changed rows: content_sha256 of the manifest is another")
+
+
+def _verify_videos(root: Path, manifest: Manifest, report: Report) -> None:
+    for row in read_table(root, "benchmark_videos").to_pylist():
+        info = manifest.files.get(row["video_file"])
+        if info is None or hashlib.sha256(row["video"]["bytes"] or b"").hexdigest() != info.sha256:
+            report.fail("benchmark_videos", row["clip_id"], "wrong bytes: they are not those of the clip's file")
 
 
 def _verify_counts(root: Path, manifest: Manifest, report: Report) -> None:

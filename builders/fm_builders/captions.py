@@ -16,8 +16,8 @@ from fm_builders.questions import GENERATOR, seeded
 from fm_builders.questions.order import turn_of
 from fm_hub.claims import check
 from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Caption, Claim, Provenance, Sentence, Track, canonical_json, content_id
-from fm_hub.wording import UNNAMED, BadTemplate, families, statement
+from fm_hub.records import Caption, Claim, Provenance, Sentence, Track, canonical_json, caption_id
+from fm_hub.wording import UNNAMED, BadTemplate, families, short_caption, statement
 
 __all__ = ["ASPECTS", "caption"]
 
@@ -41,15 +41,14 @@ def caption(m: Material, *, seed: int) -> Caption | None:
     sentences.sort(key=lambda s: ASPECTS.index(s.aspect))
     if not sentences:
         return None
-    actions = [s.text for s in sentences if s.aspect == "action"] or [sentences[0].text]
     return Caption(
-        caption_id=content_id("caption", m.clip.clip_id, [s.claim.as_list() for s in sentences]),
+        caption_id=caption_id(m.clip.clip_id, (s.claim for s in sentences)),
         clip_id=m.clip.clip_id,
         source_id=m.clip.source_id,
         split=m.clip.split,
         video_file=m.clip.video_file,
         text=" ".join(s.text for s in sentences),
-        short=" ".join(actions[:2]),
+        short=short_caption(sentences),
         sentences=tuple(sentences),
         grounding="facts",
         provenance=Provenance(GENERATOR, seed),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fm_builders.material import Material
 from fm_hub.claims import check
-from fm_hub.records import Caption, Fact, Question, content_id
+from fm_hub.records import Caption, Fact, Question, fact_id
 
 __all__ = ["facts_of"]
 
@@ -18,6 +18,5 @@ def facts_of(m: Material, questions: Iterable[Question], caption: Caption | None
     facts = []
     for claim in claims:
         v = check(m.scene, claim)
-        identity = content_id("fact", m.clip.clip_id, claim.as_list())
-        facts.append(Fact(identity, m.clip.clip_id, claim, v.value, v.tolerance, v.margin))
+        facts.append(Fact(fact_id(m.clip.clip_id, claim), m.clip.clip_id, claim, v.value, v.tolerance, v.margin))
     return sorted(facts, key=lambda f: f.fact_id)

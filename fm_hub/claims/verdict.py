@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["DECIDED", "UNCHECKED", "Verdict", "both", "three_way", "trend"]
+__all__ = ["DECIDED", "UNCHECKED", "Verdict", "both", "difficulty", "three_way", "trend"]
 
 DECIDED = 2.0
 """A claim is true at margin ≥ 2 and false at margin ≤ −2; between, nothing is asked."""
@@ -44,6 +46,12 @@ class Verdict:
 
 UNCHECKED = Verdict(math.nan, math.nan, 0.0)
 """What a claim gets that cannot be checked: it is neither true nor false."""
+
+
+def difficulty(margins: Iterable[float]) -> Literal["easy", "medium", "hard"]:
+    """How close a question is, by the narrowest margin among its options: below 4 hard, below 8 medium."""
+    narrow = min(map(abs, margins))
+    return "hard" if narrow < 4 else "medium" if narrow < 8 else "easy"
 
 
 def both(lead: Verdict, *margins: float) -> Verdict:

@@ -7,7 +7,7 @@ and compares. Templates are data (``en.toml``); an object is named by what can b
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from fm_hub.claims import Scene
 from fm_hub.errors import FmError
-from fm_hub.records import VISIBLE, Claim, Track
+from fm_hub.records import VISIBLE, Claim, Sentence, Track
 
 __all__ = [
     "UNNAMED",
@@ -26,6 +26,7 @@ __all__ = [
     "option_text",
     "plural",
     "refer",
+    "short_caption",
     "statement",
     "stem",
 ]
@@ -203,6 +204,12 @@ def _option(
     if key not in options:
         raise BadTemplate(f"wording family {name!r} has no option {key!r}")
     return _fill(options[key], words, name)
+
+
+def short_caption(sentences: Sequence[Sentence]) -> str:
+    """The first two sentences about what moves and how; failing that, the first sentence."""
+    actions = [s.text for s in sentences if s.aspect == "action"] or [sentences[0].text]
+    return " ".join(actions[:2])
 
 
 def statement(

@@ -12,11 +12,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from fm_builders.material import Material
 from fm_hub.claims import Verdict, check
-from fm_hub.records import Claim, Option, Provenance, Question, canonical_json, content_id
+from fm_hub.claims.verdict import difficulty
+from fm_hub.records import Claim, Option, Provenance, Question, canonical_json, question_id
 from fm_hub.registry import Registry
 from fm_hub.wording import BadTemplate, families, option_text, stem
 
@@ -121,8 +122,7 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
         dropped["AmbiguousReference"] += 1
         return None
     args = canonical_json(draft.args)
-    claims = sorted(o.claim.as_list() for o in options)
-    identity = content_id("question", m.clip.clip_id, template, args, claims, [draft.t0, draft.t1])
+    identity = question_id(m.clip.clip_id, template, args, (o.claim for o in options), draft.t0, draft.t1)
     return Question(
         question_id=identity,
         clip_id=m.clip.clip_id,
@@ -131,7 +131,7 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
         video_file=m.clip.video_file,
         type=kind.type,
         kind=kind.name,
-        difficulty=_difficulty(options),
+        difficulty=difficulty(o.margin for o in options),
         view_t0=draft.t0,
         view_t1=draft.t1,
         text=text,
@@ -160,12 +160,6 @@ def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Count
         dropped["NoDistractors"] += 1
         return None
     return [true[0], *false[: MAX_OPTIONS - 1]]
-
-
-def _difficulty(options: Sequence[Option]) -> Literal["easy", "medium", "hard"]:
-    """By the narrowest margin among the options: below 4 hard, below 8 medium."""
-    narrow = min(abs(o.margin) for o in options)
-    return "hard" if narrow < 4 else "medium" if narrow < 8 else "easy"
 
 
 def _place_answers(questions: list[Question], seed: int) -> list[Question]:
