@@ -35,11 +35,13 @@ def coloured(path: Path, *, seconds: float = 3.0, fps: int = 10, size: tuple[int
     w, h = size
     n = round(seconds * fps)
     side = h // 5
+    coarse = np.random.default_rng(5).integers(90, 170, (h // 6 + 1, w // 6 + 1, 1), np.uint8)
+    texture = np.repeat(np.kron(coarse[..., 0], np.ones((6, 6), np.uint8))[:h, :w, None], 3, axis=2)
 
     def images() -> list[np.ndarray]:  # type: ignore[type-arg]
         out = []
         for i in range(n):
-            image = np.full((h, w, 3), 128, np.uint8)
+            image = texture.copy()
             x = int(w * (0.1 + 0.6 * i / n))
             image[h // 2 : h // 2 + side, x : x + side] = (230, 20, 20)
             out.append(image)
@@ -148,12 +150,14 @@ def test_a_second_build_repeats_nothing_and_changes_nothing(tmp_path: Path, reci
 
 def test_workers_and_engines_change_nothing(tmp_path: Path, recipe: Path) -> None:
     videos = [coloured(tmp_path / f"{i}.mp4", seconds=2.0 + 0.3 * i) for i in range(3)]
-    trees = []
+    trees: list[dict[str, bytes]] = []
     for i, how in enumerate((["--engine", "inline"], ["--workers", 1], ["--workers", 2])):
         out = tmp_path / str(i) / "foundationmotion"
         assert fm("build", *videos, "-o", out, "--recipe", recipe, *how).returncode == 0
         trees.append(tree(out))
     assert trees[0] == trees[1] == trees[2]
+    assert len(read_records(out, "mcq")) > 6, "the trees hold questions"
+    assert len(read_records(out, "captions")) == 3
 
 
 @pytest.mark.slow

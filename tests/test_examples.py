@@ -43,7 +43,8 @@ def test_the_examples(tmp_path: Path) -> None:
 def test_the_readme_builds(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     shutil.copy(folder() / "cup.mp4", tmp_path / "clips")
-    assert "True" in python("-c", blocks("Build"), cwd=tmp_path)
+    (tmp_path / "script.py").write_text(blocks("Build"), encoding="utf-8")
+    assert "True" in python("script.py", cwd=tmp_path)
 
 
 @needs_tree
