@@ -76,6 +76,8 @@ def test_bad_input_is_recorded_and_the_counts_add_up(tmp_path: Path, recipe: Pat
     numbered(folder / "one-frame.mp4", 1)
     coloured(folder / "big.mp4", seconds=1.6, fps=60, size=(3840, 2160))
     (folder / "gone.mp4").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / os.fsdecode(b"not \xff utf-8.mp4")).write_bytes(b"")
     (folder / "copy.mp4").write_bytes((folder / "good.mp4").read_bytes())
     (folder / "readme.txt").write_text("not asked")
     out = tmp_path / "foundationmotion"
@@ -86,13 +88,15 @@ def test_bad_input_is_recorded_and_the_counts_add_up(tmp_path: Path, recipe: Pat
     summary = json.loads(seen.stdout.splitlines()[-1])
     assert summary["passed_over"] == 1
     by_name = {s.name: s for s in read_records(out, "sources")}
-    assert set(by_name) == {p.name for p in folder.iterdir() if p.name != "readme.txt"}
+    names = {p.name for p in folder.iterdir() if p.name != "readme.txt"}
+    assert set(by_name) == {n.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for n in names}
+    assert not any(str(tmp_path) in s.detail for s in by_name.values()), "a path of this machine would be published"
     reasons = {name: s.reason for name, s in by_name.items() if s.status != "ok"}
     assert reasons["empty.mp4"] == "EmptyFile"
     assert reasons["text.mp4"] == "NotAVideo"
     assert reasons["sound.mp4"] == "NoVideoStream"
     assert reasons["one-frame.mp4"] == "TooShort"
-    assert reasons["gone.mp4"] == "UnreadableFile"
+    assert reasons["gone.mp4"] == reasons["pipe.mp4"] == "UnreadableFile"
     assert reasons["cut.mp4"] in ("NotAVideo", "DecodeError")
     assert "Duplicate" in (reasons.get("good.mp4"), reasons.get("copy.mp4"))
     assert summary["sources"] == len(by_name) == summary["passed"] + len(reasons)
@@ -148,6 +152,23 @@ def test_a_second_build_repeats_nothing_and_changes_nothing(tmp_path: Path, reci
     assert tree(out) == before
 
 
+def test_the_folder_that_is_built_is_not_a_source(tmp_path: Path, recipe: Path) -> None:
+    coloured(tmp_path / "a.mp4")
+    for _ in range(2):
+        seen = fm("build", tmp_path, "-o", tmp_path / "foundationmotion", "--recipe", recipe, "--json")
+        assert json.loads(seen.stdout.splitlines()[-1])["sources"] == 1
+
+
+def test_a_damaged_clip_is_made_again(tmp_path: Path, recipe: Path) -> None:
+    video = coloured(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    assert fm("build", video, "-o", out, "--recipe", recipe).returncode == 0
+    clip = next((out / "videos").rglob("*.mp4"))
+    clip.write_bytes(clip.read_bytes()[:100])
+    assert fm("build", video, "-o", out, "--recipe", recipe).returncode == 0
+    assert verify(out).ok
+
+
 def test_workers_and_engines_change_nothing(tmp_path: Path, recipe: Path) -> None:
     videos = [coloured(tmp_path / f"{i}.mp4", seconds=2.0 + 0.3 * i) for i in range(3)]
     trees: list[dict[str, bytes]] = []
@@ -161,8 +182,9 @@ def test_workers_and_engines_change_nothing(tmp_path: Path, recipe: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [0.5, 1.5, 2.5, 3.5])
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path, recipe: Path, after: float) -> None:
+@pytest.mark.parametrize("after", [1, 5, 9, 18])
+def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path, recipe: Path, after: int) -> None:
+    """Killed when the ledger has so many lines; 18 is the last one before the dataset is composed."""
     videos = [coloured(tmp_path / f"{i}.mp4", seconds=2.0 + 0.2 * i) for i in range(6)]
     whole = tmp_path / "whole" / "foundationmotion"
     assert fm("build", *videos, "-o", whole, "--recipe", recipe).returncode == 0
@@ -170,7 +192,10 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path, recipe: Path, 
     code = "import sys; from fm_hub.cli import main; main(sys.argv[1:])"
     args = [sys.executable, "-c", code, "build", *map(str, videos), "-o", str(out), "--recipe", str(recipe)]
     process = subprocess.Popen(args, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(after)
+    ledger = Ledger(out / ".fm_hub" / "ledger")
+    while sum(1 for _ in ledger.read()) < after:
+        assert process.poll() is None
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = {(e.item, e.stage) for e in Ledger(out / ".fm_hub" / "ledger").read() if e.stage != "read"}

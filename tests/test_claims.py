@@ -108,6 +108,38 @@ def test_starting_and_stopping() -> None:
     assert stopped.value == pytest.approx(4.0, abs=0.2)
 
 
+def test_a_second_start_is_no_start() -> None:
+    t = clock(8.0)
+
+    def twice(when: Any) -> Any:
+        way = np.clip(when - 1.5, 0, 1) + np.clip(when - 5.0, 0, 1)
+        return np.stack([100 + 180 * way, np.full(len(when), 180.0)], axis=1)
+
+    track = make_track("x", "person", t, twice)
+    scene = Scene.of(annotation([track], t))
+    for event in ("starts", "stops"):
+        assert margin(scene, event, 0.0, 8.0, track=track.track_id) == 0.0
+        assert margin(scene, event, 0.0, 4.0, track=track.track_id) >= 2
+
+
+def test_a_circle_is_not_to_and_fro() -> None:
+    scene, x = one(lambda t: np.stack([320 + 120 * np.cos(t), 180 + 120 * np.sin(t)], axis=1), size=(30, 30))
+    for word in ("straight", "back-and-forth"):
+        assert margin(scene, "path", track=x, **{"is": word}) <= -2
+    assert margin(scene, "reversals", track=x, **{"is": 1}) == 0.0
+
+
+def test_an_excursion_is_not_staying() -> None:
+    t = clock()
+    away = make_track("a", "person", t, lambda s: np.stack([200 + 250 * np.sin(s * np.pi / 6), 0 * s + 180], axis=1))
+    post = make_track("b", "car", t, rest((320, 180)), size=(30, 30))
+    scene = Scene.of(annotation([away, post], t))
+    sides = {"a": away.track_id, "b": post.track_id}
+    assert margin(scene, "order_change", **sides, **{"from": "left", "to": "left"}) <= -2
+    assert margin(scene, "relation", **sides, **{"is": "left"}) <= -2
+    assert margin(scene, "distance_change", **sides, **{"is": "same"}) < 2
+
+
 def test_growth_is_depth() -> None:
     for growth, word in ((0.9, "approaches"), (-0.9, "recedes"), (0.0, "keeps")):
         scene, x = one(rest((320, 180)), growth=growth)

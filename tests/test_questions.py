@@ -170,3 +170,37 @@ def test_the_wording_is_frozen() -> None:
         assert option_text(m.scene, q.template, args, key.claim, q.view_t0, q.view_t1) == key.text
         lines.append(f"{q.kind} [{q.view_t0:.1f}-{q.view_t1:.1f}] {q.text} -> {' | '.join(o.text for o in q.options)}")
     check_golden("wording.txt", "\n".join(sorted(lines)) + "\n")
+
+
+def test_the_place_of_a_number_tells_nothing() -> None:
+    ranks: Counter[int] = Counter()
+    for seed in range(60):
+        for q in asked(random_clip(seed), ("count",)):
+            numbers = sorted(int(o.text) for o in q.options)
+            assert numbers == list(range(numbers[0], numbers[0] + 4))
+            ranks[numbers.index(int(q.options[q.answer].text))] += 1
+    assert sum(ranks.values()) > 40
+    assert max(ranks.values()) < 0.6 * sum(ranks.values()), ranks
+
+
+def test_orders_come_in_two_mirrored_pairs() -> None:
+    seen = 0
+    for seed in range(60):
+        for q in asked(random_clip(seed), ("order",)):
+            pairs = Counter()  # type: ignore[var-annotated]
+            for o in q.options:
+                args = o.claim.arguments
+                pairs[frozenset((json.dumps(args["first"]), json.dumps(args["then"])))] += 1
+            assert sorted(pairs.values()) == [2, 2]
+            seen += 1
+    assert seen > 10
+
+
+def test_a_thing_without_a_class_is_not_counted_nor_named_beside_others() -> None:
+    t = clock()
+    things = [make_track(n, "object", t, line((100, y), (500, y))) for n, y in (("a", 80), ("b", 280))]
+    cup = make_track("cup", "cup", t, rest((600, 180)))
+    questions = asked(annotation([*things, cup], t))
+    assert not any("object" in q.text for q in questions)
+    alone = asked(annotation(things[:1], t))
+    assert any("the object" in q.text for q in alone)

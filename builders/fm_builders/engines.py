@@ -6,8 +6,11 @@ A job that hangs or kills its worker is reported as :class:`~fm_hub.errors.Timeo
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -35,6 +38,12 @@ def run(
     raise UnknownName("engine", engine, ENGINES)
 
 
+def _end_with_parent() -> None:
+    """Have the system end this worker when its parent dies, however that comes about (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def _local(
     work: Callable[[J], R], jobs: Sequence[J], workers: int, timeout_s: float
 ) -> Iterator[tuple[int, R | ItemError]]:
@@ -45,7 +54,7 @@ def _local(
 
     # spawn: the parent may hold threads (Arrow, onnxruntime) that do not survive a fork
     context = multiprocessing.get_context("spawn")
-    with ProcessPool(max_workers=min(workers, max(1, len(jobs))), context=context) as pool:
+    with ProcessPool(min(workers, max(1, len(jobs))), initializer=_end_with_parent, context=context) as pool:
         pending = {pool.schedule(work, args=(job,), timeout=timeout_s): i for i, job in enumerate(jobs)}
         try:
             while pending:

@@ -46,7 +46,9 @@ def _numbers(
     m: Material, predicate: str, given: Mapping[str, Any], args: Mapping[str, Any], span: Span, lowest: int
 ) -> Iterator[Draft]:
     value = check(m.scene, Claim.of(predicate, {**given, "is": 0}, span.t0, span.t1)).value
-    if value == value and lowest <= value <= HIGHEST:
+    if (
+        value == value and lowest < value <= HIGHEST
+    ):  # above the lowest: a number that must be the smallest is given away
         # The four numbers start at any place that holds the true one: else the smallest would give it away.
         low = int(value) - seeded(predicate, args, span.t0, span.t1) % min(4, int(value) - lowest + 1)
         claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1) for n in range(low, low + 4)]
