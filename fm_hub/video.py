@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,8 @@ def index_video(path: str | Path) -> VideoIndex:
             shown = [p for p in map(stamp_of, chain([first], frames)) if p is not None]
             pts, keys = np.unique(np.array(shown, np.int64)), np.empty(0, np.int64)
         turn = rotation_of(first)
-        width, height = (first.height, first.width) if turn % 180 else (first.width, first.height)
+        wide = round(first.width * _pixel_shape(stream))
+        width, height = (first.height, wide) if turn % 180 else (wide, first.height)
     if not len(pts):
         raise DecodeError(f"{path}: no packet with a presentation time; {error or 'nothing to show'}")
     gaps = np.diff(pts)
@@ -204,9 +206,16 @@ def copyable(index: VideoIndex) -> bool:
     with open_video(index.path) as (container, stream):
         if "mp4" not in container.format.name or stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
             return False
+        if _pixel_shape(stream) != 1:
+            return False
     with open_video(index.path, ignore_editlist="1") as (container, stream):
         stored = read_packets(container, stream)[0]
     return stored is not None and np.array_equal(stored - stored[0], index.pts)
+
+
+def _pixel_shape(stream: Any) -> Fraction:
+    """Width over height of a pixel as it is shown; frames are read with square pixels."""
+    return Fraction(stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio or 1)
 
 
 def _shown_at(index: VideoIndex, times: Sequence[float] | NDArray[np.float64]) -> NDArray[np.intp]:

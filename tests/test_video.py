@@ -21,7 +21,18 @@ from fm_hub.errors import (
     UnreadableFile,
 )
 from fm_hub.video import copyable, encode_clip, index_video, iter_frames, read_frames, sample_times
-from videos_made import audio_only, make_video, number_of, numbered, overwritten, picture, remuxed, truncated
+from videos_made import (
+    HEIGHT,
+    WIDTH,
+    audio_only,
+    make_video,
+    number_of,
+    numbered,
+    overwritten,
+    picture,
+    remuxed,
+    truncated,
+)
 
 TICKS = np.cumsum(np.random.default_rng(0).integers(10, 90, 60)).tolist()
 VFR: dict[str, Any] = {"time_base": Fraction(1, 1000), "ticks": [t - TICKS[0] for t in TICKS]}
@@ -290,3 +301,10 @@ def test_reading_prints_nothing_and_importing_loads_no_av(tmp_path: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code, str(damaged)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_pixels_that_are_not_square_are_read_square(tmp_path: Path) -> None:
+    index = index_video(numbered(tmp_path / "wide.mp4", 10, options={"x264-params": "sar=2/1"}))
+    assert (index.width, index.height) == (2 * WIDTH, HEIGHT)
+    assert read_frames(index, [0.0])[0].shape == (HEIGHT, 2 * WIDTH, 3)
+    assert not copyable(index)
