@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ from fm_hub.errors import DecodeError, EmptyFile, NotAVideo, NoVideoStream, Unre
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
@@ -24,18 +25,22 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOCK",
     "Image",
+    "Matrix",
     "Unseekable",
     "decode_from",
+    "matrix_of",
+    "missing_codecs",
+    "name_of",
     "open_video",
-    "read_packets",
     "reformatter",
-    "rotation_of",
+    "resized",
     "stamp_of",
     "to_image",
     "write_h264",
 ]
 
 Image = NDArray[np.uint8]
+Matrix = tuple[int, int, int, int]
 CLOCK = 90_000  # ticks a second of the clips that we write
 # Only real containers: no playlists (they open other files), no text, no still images.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,ivf,mxf,nut,gif,dv,rm,h264,hevc,m4v,mpegvideo,obu"
@@ -61,8 +66,8 @@ def open_video(path: Path, **options: str) -> Iterator[tuple[InputContainer, Vid
         if stream.codec_context is None:
             raise DecodeError(f"{path}: no decoder for its codec")
         stream.codec_context.thread_count = 1
-        # Damage must raise, not be painted over with the neighbouring frames.
-        stream.codec_context.options = {"err_detect": "explode"}
+        # Damage must raise, not be painted over with the neighbouring frames; a stream's own checksums are held to.
+        stream.codec_context.options = {"err_detect": "explode+crccheck"}
         yield container, stream
 
 
@@ -79,64 +84,26 @@ def _check_file(path: Path) -> None:
         raise EmptyFile(f"{path}: zero bytes")
 
 
-def read_packets(
-    container: InputContainer, stream: VideoStream
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64], int, str]:
-    """The presentable pts (None where some are missing), the keys, the last frame's ticks, and what broke off."""
-    import av
-
-    pts: list[int] = []
-    keys: list[int] = []
-    error, last, top, stamped, seen, damaged, clock = "", 0, None, True, 0, 0, None
-    try:
-        for packet in container.demux(stream):
-            if packet.dts is None and not packet.size:  # asks the decoder for what it still holds
-                continue
-            seen += 1
-            if packet.dts is not None:
-                if clock is not None and packet.dts < clock:
-                    error = "the time stamps run backwards"
-                clock = packet.dts
-            if not packet.size:
-                continue
-            if packet.pts is None:
-                stamped = False
-                continue
-            if packet.is_keyframe and not packet.is_corrupt:
-                keys.append(packet.pts)
-            damaged += packet.is_corrupt
-            if packet.is_discard or packet.is_corrupt:
-                continue
-            pts.append(packet.pts)
-            if top is None or packet.pts > top:
-                top, last = packet.pts, packet.duration or 0
-    except av.error.FFmpegError as broken:
-        error = f"breaks off after {seen} packets: {broken.strerror}"
-    if not seen:
-        raise DecodeError(f"{_name(container)}: no packets; {error or 'nothing in it'}")
-    expected = len(stream.index_entries) if "mp4" in container.format.name else 0
-    if not error and (damaged or seen < expected):
-        error = f"{damaged} of {seen} packets are damaged; {max(0, expected - seen)} are missing"
-    unordered = container.format.name == "avi" and stream.codec_context.has_b_frames and stream.name in ("h264", "hevc")
-    if unordered:
-        raise DecodeError(f"{_name(container)}: an AVI cannot say when reordered H.264 or HEVC frames are shown")
-    if not stamped:
-        return None, np.empty(0, np.int64), last, error
-    starts = np.unique(np.array(keys, np.int64))
-    shown = np.unique(np.array(pts, np.int64))
-    return (shown[shown >= keys[0]] if keys else shown), starts, last, error
-
-
 class Unseekable(Exception):
     """Seeking did not land on the key frame that the index knows."""
 
 
 def decode_from(
-    container: InputContainer, stream: VideoStream, key: int | None, keys: NDArray[np.int64], *, salvage: bool
+    container: InputContainer,
+    stream: VideoStream,
+    key: int | None,
+    keys: NDArray[np.int64],
+    *,
+    wanted: Set[int] | None = None,
+    salvage: bool,
+    native: bool = False,
 ) -> Iterator[VideoFrame]:
     """Decode from ``key`` (or from where the container stands) to the end.
 
-    With ``salvage``, what follows a damaged packet is left out up to the next key frame, as it may show anything.
+    Pictures that are not ``wanted`` (pts; None: all) and that no other is made from may be left out. With
+    ``salvage``, what follows a damaged packet is left out up to the next key frame, as it may show anything.
+    In an AVI times are but a count, so there nothing after damage can be placed. ``native`` is FFmpeg's own
+    decoder, whose frames alone carry the display matrix.
     """
     import av
 
@@ -146,6 +113,8 @@ def decode_from(
         except av.error.FFmpegError as error:
             raise Unseekable from error
     sound_from: int | None = None
+    context = stream.codec_context if native else _picture_decoder(stream)
+    needed = wanted if context.name == "h264" else None  # there, by the standard, nothing refers to what is skipped
     packets = container.demux(stream)
     while True:
         packet = None
@@ -158,14 +127,17 @@ def decode_from(
             key = None
             if packet.is_corrupt:
                 raise av.error.InvalidDataError(0, "a damaged packet")
-            frames = packet.decode()
+            if needed is not None:
+                context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in needed else "NONREF"
+            frames = context.decode(packet)
         except av.error.FFmpegError as error:
             if not salvage:
-                raise DecodeError(f"{_name(container)}: {error.strerror}") from error
+                raise DecodeError(f"{name_of(container)}: {error.strerror}") from error
             if packet is None:  # the demuxer broke off: what the decoder still holds is sound
-                packets, frames = iter(()), _flushed(stream)
+                packets, frames = iter(()), _flushed(context)
             else:
-                later = keys[keys > packet.pts] if packet.pts is not None else keys[:0]
+                stamp = packet.pts if container.format.name != "avi" else None
+                later = keys[keys > stamp] if stamp is not None else keys[:0]
                 sound_from, frames = int(later[0]) if len(later) else np.iinfo(np.int64).max, []
         for frame in frames:
             stamp = stamp_of(frame)
@@ -173,15 +145,28 @@ def decode_from(
                 yield frame
 
 
-def _name(container: InputContainer) -> str:
+def _picture_decoder(stream: VideoStream) -> VideoCodecContext:
+    """The stream's decoder; for VP9 libvpx's, which finds the damage that FFmpeg's own passes over."""
+    import av
+
+    own = stream.codec_context
+    if own.name != "vp9" or own.format is None or any(part.bits != 8 for part in own.format.components):
+        return own  # PyAV's libvpx knows 8 bits
+    context: VideoCodecContext = av.CodecContext.create("libvpx-vp9", "r")
+    context.extradata, context.thread_count = own.extradata, 1
+    return context
+
+
+def name_of(container: InputContainer) -> str:
+    """The path of an open file."""
     return str(container.name).removeprefix("file:")
 
 
-def _flushed(stream: VideoStream) -> list[VideoFrame]:
+def _flushed(context: VideoCodecContext) -> list[VideoFrame]:
     import av
 
     try:
-        return stream.codec_context.decode(None)
+        return context.decode(None)
     except av.error.FFmpegError:
         return []
 
@@ -191,21 +176,13 @@ def stamp_of(frame: VideoFrame) -> int | None:
     return frame.pts if frame.pts is not None else frame.dts
 
 
-def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """The display matrix: x' = a x + c y, y' = b x + d y (y down), as (a, b, c, d)."""
+def matrix_of(frame: VideoFrame) -> Matrix | None:
+    """The display matrix that a frame carries: x' = a x + c y, y' = b x + d y (y down), as (a, b, c, d)."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
-        return 1, 0, 0, 1
+        return None
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
     return a, b, c, d
-
-
-def rotation_of(frame: VideoFrame) -> int:
-    """The clockwise turn of the display matrix, to the nearest 90 degrees (mirroring aside)."""
-    a, b, _, d = _matrix(frame)
-    if abs(b) > abs(a):
-        return 90 if b > 0 else 270
-    return 180 if d < 0 else 0
 
 
 def reformatter() -> VideoReformatter:
@@ -215,9 +192,12 @@ def reformatter() -> VideoReformatter:
     return VideoReformatter()
 
 
-def to_image(frame: VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> Image:
-    """The frame as displayed, (height, width, 3) RGB, at ``size`` (width, height)."""
-    a, b, c, d = _matrix(frame)
+def to_image(frame: VideoFrame, size: tuple[int, int], matrix: Matrix, scaler: VideoReformatter) -> Image:
+    """The frame as displayed, (height, width, 3) RGB, at ``size`` (width, height).
+
+    ``matrix`` is the file's display matrix, for frames that carry none.
+    """
+    a, b, c, d = matrix_of(frame) or matrix
     turned = abs(b) > abs(a)
     width, height = (size[1], size[0]) if turned else size
     shrinks = width < frame.width or height < frame.height
@@ -228,6 +208,16 @@ def to_image(frame: VideoFrame, size: tuple[int, int], scaler: VideoReformatter)
         image = image.swapaxes(0, 1)
     right, down = (c, b) if turned else (a, d)
     return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1])
+
+
+def resized(image: Image, size: tuple[int, int]) -> Image:
+    """A picture at ``size`` (width, height), scaled as decoded frames are."""
+    import av
+
+    if image.shape[1::-1] == size:
+        return image
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    return to_image(frame, size, (1, 0, 0, 1), reformatter())
 
 
 def write_h264(frames: Iterable[Image], ticks: NDArray[np.int64], path: Path, crf: int) -> None:
@@ -263,3 +253,11 @@ def write_h264(frames: Iterable[Image], ticks: NDArray[np.int64], path: Path, cr
             frame.pts, frame.time_base, frame.duration = tick, Fraction(1, CLOCK), gap
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def missing_codecs() -> list[str]:
+    """What this build of FFmpeg lacks of the decoders that videos usually need and of our encoder."""
+    from av.codec import Codec, codecs_available
+
+    wanted = [(name, "r") for name in ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video")] + [("libx264", "w")]
+    return [name for name, mode in wanted if not (name in codecs_available and Codec(name, mode))]

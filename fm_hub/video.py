@@ -1,4 +1,4 @@
-"""The one place that decodes and encodes video (PyAV): frames by time, never by counting.
+"""Video in and out: frames by time, never by counting.
 
 A file is indexed by its packets, without decoding; frames are then found by their own presentation time
 stamps, so that B-frames, variable frame rates, edit lists and broken indexes cannot shift a label by a frame.
@@ -14,30 +14,43 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_hub._matroska import breakage
+from fm_hub._packets import read_packets
 from fm_hub._pyav import (
     CLOCK,
     Image,
+    Matrix,
     Unseekable,
     decode_from,
+    matrix_of,
     open_video,
-    read_packets,
-    reformatter,
-    rotation_of,
     stamp_of,
-    to_image,
     write_h264,
 )
+from fm_hub.decoders import DECODERS
 from fm_hub.errors import DecodeError, TooShort
 
-__all__ = ["VideoIndex", "copyable", "encode_clip", "index_video", "iter_frames", "read_frames", "sample_times"]
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = [
+    "VideoIndex",
+    "copyable",
+    "encode_clip",
+    "index_video",
+    "iter_frames",
+    "read_frames",
+    "sample_times",
+]
 
 SLACK = 5e-4  # seconds: time stamps rounded to a millisecond still find their frame
-JUMP = 8  # frames: a seek throws away about as many as the decoder holds for reordering
 PLAYABLE = {"h264", "hevc", "vp9", "av1"}  # in an .mp4, by browsers
 
 
@@ -46,19 +59,21 @@ class VideoIndex:
     """What a file holds, known without decoding it.
 
     ``pts`` (N,) int64, rising: every presentable frame; ``keys`` (K,) int64: frames at which decoding can start
-    (empty where that is not known); both in ticks of ``time_base`` seconds. ``width`` and ``height`` are of the
-    displayed frame; ``rotation`` is the clockwise turn (0, 90, 180, 270) that reading applies. ``duration`` is
-    in seconds, from the start of the first frame to the end of the last. ``error`` says how the file breaks
-    off or is damaged, and is empty for a sound one.
+    (empty where that is not known); both in ticks of ``time_base`` seconds. ``sound`` (N,) is false where a damaged
+    file may place or make a frame wrongly, as far as its packets tell. ``width`` and ``height`` are of the
+    displayed frame; ``matrix`` (a, b, c, d) is how a stored frame is turned for display, which reading does:
+    x' = a x + c y, y' = b x + d y (y down). ``duration`` is in seconds, from the start of the first frame to the
+    end of the last. ``error`` says how the file breaks off or is damaged, and is empty for a sound one.
     """
 
     path: Path
     pts: NDArray[np.int64]
     keys: NDArray[np.int64]
+    sound: NDArray[np.bool_]
     time_base: Fraction
     width: int
     height: int
-    rotation: int
+    matrix: Matrix
     codec: str
     duration: float
     vfr: bool
@@ -68,6 +83,14 @@ class VideoIndex:
     def n_frames(self) -> int:
         """The number of frames that can be shown."""
         return len(self.pts)
+
+    @property
+    def rotation(self) -> int:
+        """The clockwise turn of the display matrix, to the nearest 90 degrees (mirroring aside)."""
+        a, b, _, d = self.matrix
+        if abs(b) > abs(a):
+            return 90 if b > 0 else 270
+        return 180 if d < 0 else 0
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -94,27 +117,33 @@ def index_video(path: str | Path) -> VideoIndex:
     """
     path = Path(path)
     with open_video(path) as (container, stream):
-        pts, keys, last, error = read_packets(container, stream)
+        packets = read_packets(container, stream)
+        pts, keys, sound, last, error = packets.pts, packets.keys, packets.sound, packets.last, packets.error
         time_base, codec = stream.time_base or Fraction(1, CLOCK), stream.codec_context.name
-        rate = stream.average_rate
-    with open_video(path) as (container, stream):
-        frames = decode_from(container, stream, None, keys, salvage=True)
-        first = next(frames, None)
-        if first is None:
-            raise DecodeError(f"{path}: no frame can be decoded; {error or 'the pictures are damaged'}")
-        if pts is None:  # some containers (old AVI) store no presentation times: only the decoder knows the order
-            shown = [p for p in map(stamp_of, chain([first], frames)) if p is not None]
-            pts, keys = np.unique(np.array(shown, np.int64)), np.empty(0, np.int64)
-        turn = rotation_of(first)
-        wide = round(first.width * _pixel_shape(stream))
-        width, height = (first.height, wide) if turn % 180 else (wide, first.height)
+        if "matroska" in container.format.name:
+            error = breakage(path) or error
+        rate, pixel = stream.average_rate, _pixel_shape(stream)
+        first = _first_frame(container, stream, keys) if pts is not None else None
+    if pts is None or first is None:  # the container does not say when frames are shown (AVI), or cannot be sought
+        with open_video(path) as (container, stream):
+            frames = decode_from(container, stream, None, keys, salvage=True, native=True)
+            first = next(frames, None)
+            if first is None:
+                raise DecodeError(f"{path}: no frame can be decoded; {error or 'the pictures are damaged'}")
+            if pts is None:  # only the decoder knows the order
+                shown = [p for p in map(stamp_of, chain([first], frames)) if p is not None]
+                pts = np.unique(np.array(shown, np.int64))
+                sound = np.ones(len(pts), np.bool_)
+    matrix = matrix_of(first) or (1, 0, 0, 1)
+    wide = round(first.width * pixel)
+    width, height = (first.height, wide) if abs(matrix[1]) > abs(matrix[0]) else (wide, first.height)
     if not len(pts):
         raise DecodeError(f"{path}: no packet with a presentation time; {error or 'nothing to show'}")
     gaps = np.diff(pts)
     usual = float(np.median(gaps)) if len(gaps) else float(last or 1 / ((rate or 25) * time_base))
     vfr = bool(len(gaps)) and bool(np.any(np.abs(gaps - usual) > max(0.002 / float(time_base), 0.1 * usual)))
     duration = float((int(pts[-1] - pts[0]) + (last or usual)) * float(time_base))
-    return VideoIndex(path, pts, keys, time_base, width, height, turn, codec, duration, vfr, error)
+    return VideoIndex(path, pts, keys, sound, time_base, width, height, matrix, codec, duration, vfr, error)
 
 
 def read_frames(
@@ -122,41 +151,57 @@ def read_frames(
     times: Sequence[float],
     *,
     size: tuple[int, int] | None = None,
+    decoder: str = "pyav",
     salvage: bool = False,
 ) -> list[Image | None]:
     """Read the frame displayed at each of ``times`` (seconds, any order): the last that appears by then.
 
     A time before the first frame gives the first, one after the last the last. ``size`` (width, height) of the
-    displayed frame is applied while decoding. Equal frames share one array. Raises :class:`DecodeError` where
-    the right frame cannot be had; with ``salvage`` such an entry is ``None`` instead, and so is what a file that
-    breaks off should have shown after its end.
+    displayed frame is applied while decoding. ``decoder`` is a name of :data:`fm_hub.decoders.DECODERS`. Equal
+    frames share one array. Raises :class:`DecodeError` where the right frame cannot be had; with ``salvage`` such
+    an entry is ``None`` instead, and so is what a file that breaks off should have shown after its end.
     """
     index = video if isinstance(video, VideoIndex) else index_video(video)
-    wanted = index.pts[_shown_at(index, times)]
-    images = dict(_frames(index, np.unique(wanted), size, salvage=salvage))
+    shown = _shown_at(index, times)
+    at = np.unique(shown)
+    images = dict(zip(at.tolist(), _pictures(index, at, size, decoder, salvage=salvage), strict=True))
     end = index.duration if index.error else np.inf
-    return [images[int(p)] if t < end else None for p, t in zip(wanted, times, strict=True)]
+    return [images[i] if t < end else None for i, t in zip(shown.tolist(), times, strict=True)]
 
 
 def iter_frames(
-    video: str | Path | VideoIndex, times: Sequence[float], *, size: tuple[int, int] | None = None
+    video: str | Path | VideoIndex,
+    times: Sequence[float],
+    *,
+    size: tuple[int, int] | None = None,
+    decoder: str = "pyav",
 ) -> Iterator[tuple[int, Image]]:
-    """Yield ``(position in times, image)`` for times that never fall, one frame in memory at a time.
+    """Yield ``(position in times, image)`` for times that never fall, a bounded number of frames in memory at a time.
 
-    Frames and ``size`` are as in :func:`read_frames`; raises :class:`DecodeError` likewise.
+    Frames, ``size`` and ``decoder`` are as in :func:`read_frames`; raises :class:`DecodeError` likewise.
     """
     index = video if isinstance(video, VideoIndex) else index_video(video)
-    wanted = index.pts[_shown_at(index, times)]
-    if np.any(np.diff(wanted) < 0):
+    shown = _shown_at(index, times)
+    if np.any(np.diff(shown) < 0):
         raise ValueError("iter_frames wants times that never fall")
-    frames = _frames(index, np.unique(wanted), size, salvage=False)
-    pts, image = -1, None
-    for position, want in enumerate(wanted):
-        if image is None or pts != want:
-            pts, image = next(frames)
-        if image is None or pts != want:  # cannot be: _frames raises rather than leave one out
-            raise DecodeError(f"{index.path}: the frame at pts {want} is missing")
+    pictures = _pictures(index, np.unique(shown), size, decoder, salvage=False)
+    current, image = -1, None
+    for position, frame in enumerate(shown.tolist()):
+        if frame != current:
+            current, image = frame, next(pictures, None)
+        if image is None:
+            raise DecodeError(f"{index.path}: the decoder {decoder} left out frame {frame}")
         yield position, image
+
+
+def _pictures(
+    index: VideoIndex, at: NDArray[np.intp], size: tuple[int, int] | None, decoder: str, *, salvage: bool
+) -> Iterator[Image | None]:
+    """The pictures of frames ``at``, rising; a damaged file is refused unless it is to be salvaged."""
+    reader = DECODERS.load(decoder)()
+    if index.error and not salvage:
+        raise DecodeError(f"{index.path}: {index.error}")
+    return reader.read(index, at, size or (index.width, index.height), salvage=salvage)
 
 
 def sample_times(index: VideoIndex, fps: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -209,8 +254,18 @@ def copyable(index: VideoIndex) -> bool:
         if _pixel_shape(stream) != 1:
             return False
     with open_video(index.path, ignore_editlist="1") as (container, stream):
-        stored = read_packets(container, stream)[0]
+        stored = read_packets(container, stream).pts
     return stored is not None and np.array_equal(stored - stored[0], index.pts)
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, keys: NDArray[np.int64]) -> VideoFrame | None:
+    """The first key frame; None if the file cannot be sought, or that frame is damaged."""
+    if not len(keys):
+        return None
+    try:
+        return next(decode_from(container, stream, int(keys[0]), keys, salvage=False, native=True), None)
+    except (Unseekable, DecodeError):
+        return None
 
 
 def _pixel_shape(stream: Any) -> Fraction:
@@ -223,53 +278,3 @@ def _shown_at(index: VideoIndex, times: Sequence[float] | NDArray[np.float64]) -
     if not np.all(np.isfinite(moments)):
         raise ValueError("times must be finite")
     return np.maximum(np.searchsorted(index.times, moments + SLACK, side="right") - 1, 0)
-
-
-def _frames(
-    index: VideoIndex, wanted: NDArray[np.int64], size: tuple[int, int] | None, *, salvage: bool
-) -> Iterator[tuple[int, Image | None]]:
-    """Yield every wanted pts (rising) with its image, or with None where salvaging finds none."""
-    if index.error and not salvage:
-        raise DecodeError(f"{index.path}: {index.error}")
-    try:
-        for pair in _pass(index, wanted, size, salvage=salvage, seek=True):
-            yield pair
-            wanted = wanted[1:]
-    except (Unseekable, DecodeError):  # transport streams, broken indexes: go on from the start
-        yield from _pass(index, wanted, size, salvage=salvage, seek=False)
-
-
-def _pass(
-    index: VideoIndex, wanted: NDArray[np.int64], size: tuple[int, int] | None, *, salvage: bool, seek: bool
-) -> Iterator[tuple[int, Image | None]]:
-    with open_video(index.path) as (container, stream):
-        frames = decode_from(container, stream, None, index.keys, salvage=salvage)
-        todo, scaler = [int(p) for p in wanted], reformatter()
-        at, jumped, last = 0, None, int(index.pts[0]) - 1
-        while at < len(todo):
-            key = _jump(index, last, todo[at]) if seek else None
-            if key is not None and key != jumped:
-                frames, jumped = decode_from(container, stream, key, index.keys, salvage=salvage), key
-            frame = next(frames, None)
-            stamp = stamp_of(frame) if frame is not None else None
-            if stamp is None:
-                stamp = todo[-1] + 1
-            while at < len(todo) and todo[at] < stamp:  # the decoder never showed it
-                if not salvage:
-                    raise DecodeError(f"{index.path}: the frame at pts {todo[at]} cannot be decoded")
-                yield todo[at], None
-                at += 1
-            if frame is not None and at < len(todo) and todo[at] == stamp:
-                yield stamp, to_image(frame, size or (index.width, index.height), scaler)
-                at += 1
-            last = stamp
-
-
-def _jump(index: VideoIndex, last: int, want: int) -> int | None:
-    """The key frame to seek to, where that skips frames enough to be worth it."""
-    before = int(np.searchsorted(index.keys, want, side="right")) - 1
-    if before < 0:
-        return None
-    key = int(index.keys[before])
-    skipped = np.searchsorted(index.pts, key) - np.searchsorted(index.pts, last, side="right")
-    return key if skipped > JUMP else None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance import KINDS
 from fm_hub.errors import (
     DecodeError,
     EmptyFile,
@@ -25,6 +26,7 @@ from videos_made import (
     HEIGHT,
     WIDTH,
     audio_only,
+    damaged,
     make_video,
     number_of,
     numbered,
@@ -213,6 +215,61 @@ def test_damage_never_shows_another_frame(tmp_path: Path, suffix: str) -> None:
         except FmError:
             refused += 1
     assert refused >= 3
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "hevc.mp4"])  # that one can say nothing
+def test_random_damage_is_found(tmp_path: Path, name: str) -> None:
+    whole = numbered(tmp_path / name, 60, gop=12, **KINDS[name])
+    start, refused = index_video(whole).pts[0], 0
+    for seed in range(24):
+        try:
+            index = index_video(damaged(whole, tmp_path / f"damaged_{name}", seed))
+            truth = np.round((index.pts - start) * float(index.time_base) * 25).astype(int).tolist()
+            some = slice(None) if seed % 2 else slice(3, None, 9)
+            assert [number_of(f) for f in read_frames(index, index.times[some].tolist())] == truth[some]
+            assert truth == list(range(60))
+        except FmError:
+            refused += 1
+    assert refused >= 15
+
+
+def test_a_broken_part_of_a_matroska_file_is_found(tmp_path: Path) -> None:
+    whole = numbered(tmp_path / "v.mkv", 60, gop=12)
+    data = whole.read_bytes()
+    clusters = [i for i in range(len(data)) if data.startswith(b"\x1f\x43\xb6\x75", i)]
+    assert len(clusters) > 2
+    assert index_video(whole).error == ""
+    for byte in (b"\x00", b"\x1e"):
+        (tmp_path / "d.mkv").write_bytes(data[: clusters[1]] + byte + data[clusters[1] + 1 :])
+        assert index_video(tmp_path / "d.mkv").error == f"is damaged at byte {clusters[1]}"
+    for share in (0.3, 0.6, 0.9):
+        assert "breaks off" in index_video(truncated(whole, tmp_path / "half.mkv", share)).error
+
+
+def test_a_picture_missing_from_a_transport_stream_is_found(tmp_path: Path) -> None:
+    whole = numbered(tmp_path / "v.ts", 60, gop=12)
+    lost = remuxed(whole, tmp_path / "lost.ts", without={20})
+    index = index_video(lost)
+    assert "missing in 1 place" in index.error
+    assert index.n_frames == 59
+    with pytest.raises(DecodeError, match="missing"):
+        read_frames(index, [0.0])
+    got = [number_of(f) for f in read_frames(index, index.times.tolist(), salvage=True)]
+    assert got[:12] == list(range(12))
+    assert 5 < got.count(None) < 30
+    pause = numbered(tmp_path / "pause.ts", 24, gop=12, b_frames=0, ticks=[*range(12), *range(50, 62)])
+    assert index_video(pause).error == ""
+
+
+def test_frames_that_are_skipped_change_no_other(tmp_path: Path) -> None:
+    for how in ({"b_frames": 3}, {"b_frames": 3, "gop": 250}, {"options": {"x264-params": "open-gop=1:b-pyramid=2"}}):
+        index = index_video(numbered(tmp_path / "v.mp4", 60, **how))
+        every = read_frames(index, index.times.tolist())
+        for start, step in ((0, 7), (5, 11), (59, 1)):
+            for frame, same in zip(
+                read_frames(index, index.times[start::step].tolist()), every[start::step], strict=True
+            ):
+                np.testing.assert_array_equal(frame, same)
 
 
 def test_salvage_changes_nothing_for_a_sound_file(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ first. Below them a textured field moves, so that the codec has something to pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,11 +30,11 @@ def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> Image:
 
 
 def number_of(image: Image | None) -> int | None:
-    """The number that a picture (any size, same shape) carries."""
+    """The number that a picture of any size carries."""
     if image is None:
         return None
-    scale = image.shape[1] / WIDTH
-    middles = [(int((b // 8 + 0.5) * SIDE * scale), int((b % 8 + 0.5) * SIDE * scale)) for b in range(16)]
+    down, right = image.shape[0] / HEIGHT * SIDE, image.shape[1] / WIDTH * SIDE
+    middles = [(int((b // 8 + 0.5) * down), int((b % 8 + 0.5) * right)) for b in range(16)]
     return sum(int(image[y - 2 : y + 3, x - 2 : x + 3].mean() > 128) << b for b, (y, x) in enumerate(middles))
 
 
@@ -90,12 +90,15 @@ def audio_only(path: Path) -> Path:
     return path
 
 
-def remuxed(source: Path, path: Path, *, shift: int = 0, **muxer: str) -> Path:
-    """The same packets in a new file; ``shift`` ticks earlier, where what comes before 0 is hidden by an edit list."""
+def remuxed(source: Path, path: Path, *, shift: int = 0, without: Collection[int] = (), **muxer: str) -> Path:
+    """The same packets in a new file, but for some by number.
+
+    ``shift`` makes them that many ticks earlier, where what comes before 0 is hidden by an edit list.
+    """
     with av.open(f"file:{source}") as old, av.open(f"file:{path}", "w", format=_format(path), options=muxer) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(old.streams.video[0]):
-            if packet.dts is None or packet.pts is None:
+        for number, packet in enumerate(old.demux(old.streams.video[0])):
+            if packet.dts is None or packet.pts is None or number in without:
                 continue
             packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
             new.mux(packet)
@@ -116,6 +119,17 @@ def overwritten(source: Path, path: Path, at: float = 0.5, count: int = 3, lengt
     for run in range(count):
         start = int(len(data) * at) + run * length * 4
         data[start : start + length] = noise.bytes(length)
+    path.write_bytes(data)
+    return path
+
+
+def damaged(source: Path, path: Path, seed: int) -> Path:
+    """One to three runs of 1 to 1000 bytes overwritten at random; in every fourth file, cut out."""
+    random, data = np.random.default_rng(seed), bytearray(source.read_bytes())
+    length = (1, 4, 16, 64, 200, 1000)[seed % 6]
+    for _ in range(random.integers(1, 4)):
+        at = int(random.integers(0, len(data) - length))
+        data[at : at + length] = b"" if seed % 4 == 3 else random.bytes(length)
     path.write_bytes(data)
     return path
 
