@@ -4,63 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fm_builders.store import Ledger
+from coloured import coloured, fake_recipe, fm, tree
 from fm_hub.tables import read_records
 from fm_hub.verify import verify
-from fm_hub.video import encode_clip
 from videos_made import audio_only, numbered, truncated
-
-FAKE = '[perception]\ndetectors = ["fake"]\n[splits]\ntrain = 0.0\nvalidation = 0.0\n'
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """A recipe that sees coloured rectangles: no weights, quick."""
-    path = tmp_path / "fake.toml"
-    path.write_text(f'name = "fake"\n{FAKE}')
-    return path
-
-
-def coloured(path: Path, *, seconds: float = 3.0, fps: int = 10, size: tuple[int, int] = (160, 120)) -> Path:
-    """A red square that crosses a grey picture from left to right."""
-    w, h = size
-    n = round(seconds * fps)
-    side = h // 5
-    coarse = np.random.default_rng(5).integers(90, 170, (h // 6 + 1, w // 6 + 1, 1), np.uint8)
-    texture = np.repeat(np.kron(coarse[..., 0], np.ones((6, 6), np.uint8))[:h, :w, None], 3, axis=2)
-
-    def images() -> list[np.ndarray]:  # type: ignore[type-arg]
-        out = []
-        for i in range(n):
-            image = texture.copy()
-            x = int(w * (0.1 + 0.6 * i / n))
-            image[h // 2 : h // 2 + side, x : x + side] = (230, 20, 20)
-            out.append(image)
-        return out
-
-    encode_clip(iter(images()), [i / fps for i in range(n)], path)
-    return path
-
-
-def fm(*args: object) -> subprocess.CompletedProcess[str]:
-    """Run fm-hub in a process of its own."""
-    code = "import sys; from fm_hub.cli import main; main(sys.argv[1:])"
-    return subprocess.run([sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True, check=False)
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    """The published files of a dataset."""
-    files = (p for p in root.rglob("*") if p.is_file() and ".fm_hub" not in p.parts)
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
+    return fake_recipe(tmp_path)
 
 
 def test_bad_input_is_recorded_and_the_counts_add_up(tmp_path: Path, recipe: Path) -> None:
@@ -179,30 +136,6 @@ def test_workers_and_engines_change_nothing(tmp_path: Path, recipe: Path) -> Non
     assert trees[0] == trees[1] == trees[2]
     assert len(read_records(out, "mcq")) > 6, "the trees hold questions"
     assert len(read_records(out, "captions")) == 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [1, 5, 9, 18])
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path, recipe: Path, after: int) -> None:
-    """Killed when the ledger has so many lines; 18 is the last one before the dataset is composed."""
-    videos = [coloured(tmp_path / f"{i}.mp4", seconds=2.0 + 0.2 * i) for i in range(6)]
-    whole = tmp_path / "whole" / "foundationmotion"
-    assert fm("build", *videos, "-o", whole, "--recipe", recipe).returncode == 0
-    out = tmp_path / "killed" / "foundationmotion"
-    code = "import sys; from fm_hub.cli import main; main(sys.argv[1:])"
-    args = [sys.executable, "-c", code, "build", *map(str, videos), "-o", str(out), "--recipe", str(recipe)]
-    process = subprocess.Popen(args, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    ledger = Ledger(out / ".fm_hub" / "ledger")
-    while sum(1 for _ in ledger.read()) < after:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    done = {(e.item, e.stage) for e in Ledger(out / ".fm_hub" / "ledger").read() if e.stage != "read"}
-    assert fm("build", *videos, "-o", out, "--recipe", recipe).returncode == 0
-    again = [(e.item, e.stage) for e in Ledger(out / ".fm_hub" / "ledger").read() if e.stage != "read"]
-    assert all(again.count(stage) == 1 for stage in done), "a finished stage was run again"
-    assert tree(out) == tree(whole)
 
 
 def test_an_unknown_detector_is_one_line(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def test_the_default_recipe_spells_out_the_defaults() -> None:
         ),
         ('name = "x"\n[perception]\ndetectors = ["nanodte"]', "no detector named 'nanodte'; did you mean 'nanodet'"),
         ('name = "x"\n[perception]\ntracker = "two-stage"', "no tracker named 'two-stage'; did you mean 'two_stage'"),
+        ('name = "x"\n[perception]\ndecoder = "decort"', "no decoder named 'decort'; did you mean 'decord'"),
         (
             'name = "x"\n[compose]\nkinds = ["directions"]',
             "no question kind named 'directions'; did you mean 'direction'",

@@ -16,7 +16,7 @@ def test_folders_are_searched_and_names_are_relative(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
     found = find_sources([str(tmp_path)])
-    assert [name for _, name in found.sources] == [
+    assert [s.name for s in found.sources] == [
         "a b/two 'x' \"y\".MOV",
         "a b/ünïcode/drei.webm",
         "gone.mp4",
@@ -28,14 +28,14 @@ def test_folders_are_searched_and_names_are_relative(tmp_path: Path) -> None:
 def test_a_file_is_taken_as_it_is_and_once(tmp_path: Path) -> None:
     file = tmp_path / "clip.bin"
     file.write_bytes(b"x")
-    assert find_sources([str(file), str(file)]).sources == ((file, "clip.bin"),)
+    assert [(s.uri, s.name) for s in find_sources([str(file), str(file)]).sources] == [(str(file), "clip.bin")]
 
 
 def test_equal_names_from_two_folders_are_made_distinct(tmp_path: Path) -> None:
     for folder in "ab":
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.mp4").write_bytes(folder.encode())
-    names = [n for _, n in find_sources([str(tmp_path / "a"), str(tmp_path / "b")]).sources]
+    names = [s.name for s in find_sources([str(tmp_path / "a"), str(tmp_path / "b")]).sources]
     assert names == ["x.mp4", "x.mp4#2"]
 
 

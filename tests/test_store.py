@@ -1,4 +1,4 @@
-"""Artifacts are whole or absent; the ledger loses no line that was written."""
+"""Artifacts are whole or absent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fm_builders.store import Entry, Ledger, Store, artifact_key, write_atomic
+from fm_builders.storage import write_atomic
+from fm_builders.store import Store, artifact_key, clip_name
 
 KEY = "ab" * 32
 
@@ -27,7 +28,7 @@ def test_what_is_put_is_got(tmp_path: Path, payload: bytes) -> None:
 def test_a_torn_or_altered_artifact_is_absent(tmp_path: Path, payload: bytes, data: st.DataObject) -> None:
     store = Store(tmp_path)
     store.put("cut", KEY, payload)
-    path = store.path("cut", KEY)
+    path = tmp_path / store.name("cut", KEY)
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole) - 1))
     path.write_bytes(whole[:cut])
@@ -60,25 +61,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def entry(item: str, **what: object) -> Entry:
-    return Entry(item=item, name="n", stage="cut", key="k", status="ok", **what)  # type: ignore[arg-type]
-
-
-def test_the_ledger_is_the_union_of_its_writers_and_the_last_line_counts(tmp_path: Path) -> None:
-    with Ledger(tmp_path) as a, Ledger(tmp_path) as b:
-        a.add(entry("one", reason="first"))
-        b.add(entry("two"))
-        a.add(entry("one", reason="second"))
-    assert len(list(tmp_path.glob("*.jsonl"))) == 2
-    latest = Ledger(tmp_path).latest()
-    assert {item for item, _, _ in latest} == {"one", "two"}
-    assert latest["one", "cut", "k"].reason == "second"
-
-
-def test_a_torn_last_line_costs_that_line_alone(tmp_path: Path) -> None:
-    with Ledger(tmp_path) as ledger:
-        ledger.add(entry("one"))
-        ledger.add(entry("two"))
-    path = next(tmp_path.glob("*.jsonl"))
-    path.write_bytes(path.read_bytes()[:-10])
-    assert [e.item for e in Ledger(tmp_path).read()] == ["one"]
+def test_keys_and_clips_are_listed_without_a_look_inside(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.keys("cut") == store.clips() == set()
+    store.put("cut", KEY, b"x")
+    store.storage.write(clip_name("cd" * 12), b"clip")
+    assert store.keys("cut") == {KEY}
+    assert store.clips() == {"cd" * 12}
+    store.drop("cut", KEY)
+    assert store.keys("cut") == set()

@@ -1,314 +1,343 @@
-"""One source video through its stages: read, cut, perceive. What a worker process runs.
+"""Annotate sources: decide from the ledger what is still to do, run it on an engine, and tell what became of each.
 
-Each stage looks for its artifact first and stores it last, so that a killed build repeats at most the
-stage it died in. An :class:`~fm_hub.errors.ItemError` becomes a row; nothing else is caught.
+Two passes: every source is hashed, so that the same video is annotated once whatever it is called; then each is cut
+and its clips are looked at. What is done, or failed for good, is not run again.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import os
-import stat
-import struct
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from fm_builders.engines import Limits, run
+from fm_builders.ledger import MAX_ATTEMPTS, Entry, History, Ledger, State, retry_of
+from fm_builders.sources import Input
+from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, close, entry_of, follow, run_task, without_folders
+from fm_builders.store import Store
+from fm_hub.errors import ItemError
+from fm_hub.progress import bar
+from fm_hub.records import Source, content_id
 
-from fm_builders import perceive as perception
-from fm_builders.clips import cut_clip, plan_clips
-from fm_builders.recipe import Recipe
-from fm_builders.shots import find_shots
-from fm_builders.splits import split_of
-from fm_builders.store import Entry, Ledger, Store, artifact_key, write_atomic
-from fm_hub.errors import EmptyFile, ItemError, ModelError, TooShort, UnreadableFile, UserError
-from fm_hub.manifest import file_sha256
-from fm_hub.records import Annotation, Camera, Clip, Frames, Source, content_id
-from fm_hub.tables import from_table, to_table
-from fm_hub.video import VideoIndex, index_video, sample_times
-
-__all__ = ["Annotated", "Job", "annotate", "clip_path", "load_annotation", "work_folder"]
-
-READ_VERSION = CUT_VERSION = PERCEIVE_VERSION = 1
-MIN_FRAMES = 5
+__all__ = ["Annotated", "AnnotatedClip", "Planned", "SourceAnnotation", "annotate", "failures", "plan", "settled_tasks"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One source to annotate: its path, the name to publish, the recipe and the dataset folder."""
+class AnnotatedClip:
+    """A clip and the key of its tables; ``reason`` and ``detail`` say why it has none."""
 
-    path: Path
-    name: str
-    recipe: Recipe
-    out: Path
+    file: ClipFile
+    key: str
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class SourceAnnotation:
+    """What became of a source: its row, its clips, and the reasons for the spans that gave none."""
+
+    source: Source
+    clips: tuple[AnnotatedClip, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """What became of a source: its row, its clips' rows, and where each clip's tables are (artifact keys)."""
+    """All sources in the order they were given, and how many stages were found done."""
 
-    source: Source
-    clips: tuple[Clip, ...]
-    keys: tuple[str, ...]
+    sources: tuple[SourceAnnotation, ...]
     reused: int = 0
-    left_out: tuple[str, ...] = ()
-    """The reasons for the spans that gave no clip."""
+
+    @property
+    def clips(self) -> int:
+        """The number of different clips."""
+        return len({c.file.clip_id for s in self.sources for c in s.clips})
 
 
-def work_folder(out: Path) -> Path:
-    """Where a build keeps what it does not publish."""
-    return out / ".fm_hub"
+@dataclass
+class Planned:
+    """What a build would do: stages that are done, and those still to run, by stage."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    to_run: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    uncut: int = 0
+    """Sources that are not cut yet: how many clips they hold shows then."""
 
 
-def clip_path(clip_id: str) -> str:
-    """The published place of a clip, relative to the dataset's root."""
-    return f"videos/{clip_id[:2]}/{clip_id}.mp4"
+def annotate(sources: Sequence[Input], work: Work, *, engine: str = "local", limits: Limits | None = None) -> Annotated:
+    """Bring all sources through all stages. Raises :class:`~fm_hub.errors.UserError` where the store cannot be written.
 
-
-def failed_source(job: Job, e: ItemError, sha256: str = "", size: int = 0) -> Source:
-    """The row of a source that could not be used."""
-    source_id = sha256[:24] if sha256 else content_id("source", job.name)
-    reason, detail = type(e).__name__, says(e, job.path.parent)
-    return Source(source_id, job.name, sha256, size, "", 0, 0, 0, 0, 0.0, False, "", "failed", reason, detail)
-
-
-def says(e: ItemError, folder: Path) -> str:
-    """What an error says, without the folder's path: paths of this machine are not published."""
-    return str(e).replace(f"{folder}{os.sep}", "")
-
-
-def annotate(job: Job) -> Annotated:
-    """Bring one source through all stages. Only :class:`ItemError` is turned into a row; all else is a bug."""
-    with Ledger(work_folder(job.out) / "ledger") as ledger:
-        run = _Run(job, Store(work_folder(job.out) / "artifacts"), ledger)
-        return run.all()
-
-
-class _Run:
-    def __init__(self, job: Job, store: Store, ledger: Ledger) -> None:
-        self.job, self.store, self.ledger = job, store, ledger
-        self.reused = 0
-
-    def all(self) -> Annotated:
-        sha, size = "", 0
+    ``work.run`` is set here, to one more than the ledger knows.
+    """
+    store = Store(work.store)
+    with Ledger(store.storage) as ledger:
+        known = _Known(store, ledger.history())
+        crew = _Crew(replace(work, run=known.history.run + 1), ledger, engine, limits or Limits())
         try:
-            with self.stage("read", content_id("source", self.job.name), ""):
-                sha, size = _digest(self.job.path)
-            source, spans, left_out = self.cut(sha, size)
-        except ItemError as e:
-            return Annotated(failed_source(self.job, e, sha, size), (), ())
-        clips, keys = [], []
-        for row in spans:
-            clip, key = self.clip(source, row)
-            clips.append(clip)
-            keys.append(key)
-        return Annotated(source, tuple(clips), tuple(keys), self.reused, tuple(left_out))
-
-    @contextmanager
-    def stage(self, name: str, item: str, key: str) -> Iterator[None]:
-        """Time a stage and write its line: ok, or failed with the reason."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        entry = Entry(item, self.job.name, name, key, "ok")
-        try:
-            yield
-        except ItemError as e:
-            entry = replace(entry, status="failed", reason=type(e).__name__, detail=says(e, self.job.path.parent))
-            raise
-        except Exception as e:  # a plugin's error costs its item, not the build; its name and words are kept
-            if isinstance(e, UserError | OSError):
-                raise
-            failure = ModelError(f"{type(e).__name__}: {e}")
-            entry = replace(entry, status="failed", reason="ModelError", detail=str(failure))
-            raise failure from e
+            return _annotate(sources, known, crew)
         finally:
-            spent = round(time.perf_counter() - wall, 4), round(time.process_time() - cpu, 4)
-            self.ledger.add(replace(entry, wall_s=spent[0], cpu_s=spent[1]))
-
-    def cut(self, sha: str, size: int) -> tuple[Source, list[dict[str, Any]], list[str]]:
-        """The source's row, the rows of its clips, and the reasons for what was left out; the clips lie in place."""
-        key = artifact_key("cut", CUT_VERSION, self.job.recipe.clips.model_dump(mode="json"), [], [sha])
-        payload = self.store.get("cut", key)
-        if payload is not None:
-            found = json.loads(payload)
-            if all(_whole(self.job.out / clip_path(c["clip_id"]), c["sha256"]) for c in found["clips"]):
-                self.reused += 1
-                source = Source(**{**found["source"], "name": self.job.name, "license": self._license()})
-                return source, found["clips"], found["left_out"]
-        with self.stage("cut", sha[:24], key):
-            source, clips, left_out = self._cut(sha, size)
-            text = json.dumps({"source": asdict(source), "clips": clips, "left_out": left_out}, sort_keys=True)
-            self.store.put("cut", key, text.encode())
-        return source, clips, left_out
-
-    def _license(self) -> str:
-        publish = self.job.recipe.publish
-        return publish.licenses.get(Path(self.job.name).name, publish.license)
-
-    def _cut(self, sha: str, size: int) -> tuple[Source, list[dict[str, Any]], list[str]]:
-        index = index_video(self.job.path)
-        c = self.job.recipe.clips
-        if index.n_frames < MIN_FRAMES or index.duration < c.min_s:
-            raise TooShort(f"{index.n_frames} frame(s), {index.duration:.2f} s; a clip needs {c.min_s} s")
-        plan = plan_clips(index, find_shots(index), min_s=c.min_s, max_s=c.max_s, target_s=c.target_s)
-        clips = []
-        for span in plan.spans:
-            tmp = work_folder(self.job.out) / "cut" / f"{sha[:16]}-{span.t0:.3f}-{os.getpid()}.mp4"
-            tmp.parent.mkdir(parents=True, exist_ok=True)
-            cut_clip(index, span, tmp)
-            clips.append(self._publish(tmp, span.t0, span.t1, copied=span.copy))
-        left_out = [s.reason for s in plan.left_out]
-        ok = bool(clips)
-        source = Source(
-            source_id=sha[:24],
-            name=self.job.name,
-            sha256=sha,
-            bytes=size,
-            codec=index.codec,
-            width=index.width,
-            height=index.height,
-            rotation=index.rotation,
-            n_frames=index.n_frames,
-            duration=round(index.duration, 3),
-            vfr=index.vfr,
-            license=self._license(),
-            status="ok" if ok else "filtered",
-            reason="" if ok else left_out[0],
-            detail="" if ok else f"no shot of {c.min_s} s or more",
-        )
-        return source, clips, left_out
-
-    def _publish(self, tmp: Path, t0: float, t1: float, *, copied: bool) -> dict[str, Any]:
-        """Move a cut file to its place, named by its bytes."""
-        data = tmp.read_bytes()
-        sha = hashlib.sha256(data).hexdigest()
-        write_atomic(self.job.out / clip_path(sha[:24]), data)
-        tmp.unlink()
-        return {"clip_id": sha[:24], "sha256": sha, "t0": round(t0, 3), "t1": round(t1, 3), "copied": copied}
-
-    def clip(self, source: Source, row: Mapping[str, Any]) -> tuple[Clip, str]:
-        """One clip's row and the key of its tables; a clip that cannot be perceived is a failed row."""
-        p, splits = self.job.recipe.perception, self.job.recipe.splits
-        models = perception.model_ids(p.detectors)
-        key = artifact_key("perceive", PERCEIVE_VERSION, p.model_dump(mode="json"), models, [row["sha256"]])
-        clip = Clip(
-            clip_id=row["clip_id"],
-            source_id=source.source_id,
-            video_file=clip_path(row["clip_id"]),
-            sha256=row["sha256"],
-            t0=row["t0"],
-            t1=row["t1"],
-            copied=row["copied"],
-            fps=0.0,
-            width=0,
-            height=0,
-            n_frames=0,
-            duration=0.0,
-            camera="unknown",
-            split=split_of(source.source_id, splits.train, splits.validation),
-            status="ok",
-        )
-        kept = load_tables(self.store, key)
-        if kept is not None:
-            self.reused += 1
-            return _filled(clip, kept["clips"][0]), key
-        try:
-            with self.stage("perceive", clip.clip_id, key):
-                found = self._perceive(clip, key)
-                self.store.put("perceive", key, pack(found))
-        except ItemError as e:
-            return replace(clip, status="failed", reason=type(e).__name__, detail=says(e, self.job.out)), ""
-        return _filled(clip, found["clips"][0]), key
-
-    def _perceive(self, clip: Clip, key: str) -> dict[str, list[Any]]:
-        index = index_video(self.job.out / clip.video_file)
-        p = self.job.recipe.perception
-        pts, t = sample_times(index, p.fps)
-        if len(t) < MIN_FRAMES:
-            raise TooShort(f"{len(t)} sampled frame(s); a clip needs {MIN_FRAMES}")
-        camera, tracks, keypoints = perception.perceive(
-            index, t, clip.clip_id, key, list(p.detectors), p.tracker, max_side=p.max_side
-        )
-        frames = Frames(clip.clip_id, list(range(len(t))), pts, t)  # type: ignore[arg-type]  # frozen into arrays
-        full = _measured(clip, index, camera)
-        return {"clips": [full], "frames": [frames], "camera": [camera], "tracks": tracks, "keypoints": keypoints}
+            close(work.store)
 
 
-def _digest(path: Path) -> tuple[str, int]:
-    """SHA-256 and size of a file. Raises :class:`UnreadableFile` or :class:`EmptyFile`."""
-    digest, size = hashlib.sha256(), 0
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block the worker for ever
-            raise UnreadableFile("not a regular file")
-        with open(path, "rb") as f:
-            while block := f.read(1 << 20):
-                digest.update(block)
-                size += len(block)
-    except OSError as e:
-        raise UnreadableFile(e.strerror or str(e)) from None
-    if not size:
-        raise EmptyFile("zero bytes")
-    return digest.hexdigest(), size
+def _annotate(sources: Sequence[Input], known: _Known, crew: _Crew) -> Annotated:
+    reads = [Task.read(s) for s in sources]
+    with bar("reading", len(reads)) as tick:
+        read = crew.all(reads, known, tick)
+    owner: dict[str, int] = {}
+    for i, outcome in enumerate(read):
+        if outcome.output is not None:
+            owner.setdefault(outcome.output["sha256"], i)
+    firsts = sorted(owner.values())
+    cuts = [Task.cut(sources[i], Digest(**(read[i].output or {})), crew.work.recipe) for i in firsts]
+    with bar("annotating", len(cuts)) as tick:
+        outcomes = dict(zip(firsts, crew.all(cuts, known, tick), strict=True))
+    told = []
+    for i, source in enumerate(sources):
+        output = read[i].output
+        if output is None:
+            told.append(SourceAnnotation(_failed(source, read[i])))
+        elif i not in outcomes:
+            told.append(SourceAnnotation(_duplicate(source, Digest(**output), sources[owner[output["sha256"]]])))
+        else:
+            told.append(_told(source, Digest(**output), outcomes[i], crew))
+    return Annotated(tuple(told), crew.reused)
 
 
-def _whole(path: Path, sha256: str) -> bool:
-    """Whether a clip lies in its place, undamaged."""
-    return path.is_file() and file_sha256(path).sha256 == sha256
+def plan(sources: Sequence[Input], work: Work) -> Planned:
+    """What :func:`annotate` would find done and what it would run; nothing is read but the ledger, nothing written."""
+    planned = Planned()
+    for task, outcome in _walk(sources, work):
+        if outcome is None:
+            planned.to_run[task.stage] += 1
+            if task.stage == "read":
+                planned.to_run["cut"] += 1
+            planned.uncut += task.stage != "perceive"
+        elif outcome.status == "ok":
+            planned.done[task.stage] += 1
+        else:
+            planned.failed[task.stage] += 1
+            planned.reasons[outcome.reason] += 1
+    return planned
 
 
-def _measured(clip: Clip, index: VideoIndex, camera: Camera) -> Clip:
-    return replace(
-        clip,
-        fps=round(index.fps, 3),
-        width=index.width,
-        height=index.height,
-        n_frames=index.n_frames,
-        duration=round(index.duration, 3),
-        camera=camera.label,
+def failures(sources: Sequence[Input], work: Work) -> tuple[int, list[Entry]]:
+    """The number of the last run, and the last line of everything of these sources that failed and still counts."""
+    store = Store(work.store)
+    known = _Known(store, Ledger(store.storage).history())
+    states = (known.state(task) for task, _ in _walk(sources, work))
+    return known.history.run, [s.last for s in states if s is not None and s.last.status == "failed"]
+
+
+def settled_tasks(sources: Sequence[Input], work: Work) -> Iterator[tuple[str, str, str]]:
+    """(stage, key, clip id or nothing) of everything in the store that these sources and this recipe lead to."""
+    for task, outcome in _walk(sources, work):
+        if outcome is not None or task.stage != "read":
+            yield task.stage, task.key, task.clip.clip_id if task.clip else ""
+
+
+def _walk(sources: Sequence[Input], work: Work) -> Iterator[tuple[Task, Outcome | None]]:
+    """Every task that is known of, with its outcome where it is settled."""
+    store = Store(work.store)
+    known = _Known(store, Ledger(store.storage).history())
+    seen: set[str] = set()
+    for source in sources:
+        queue = [Task.read(source)]
+        while queue:
+            task = queue.pop()
+            outcome = known.outcome(task)
+            yield task, outcome
+            if outcome is None:
+                continue
+            if task.stage == "read" and outcome.output is not None:
+                digest = Digest(**outcome.output)
+                if digest.sha256 not in seen:  # the same video is annotated once
+                    queue.append(Task.cut(source, digest, work.recipe))
+                seen.add(digest.sha256)
+            queue.extend(follow(task, outcome, recipe=work.recipe))
+
+
+class _Known:
+    """What earlier runs have settled: by the ledger, and by what lies in the store."""
+
+    def __init__(self, store: Store, history: History) -> None:
+        self.store, self.history = store, history
+        self._keys: dict[str, set[str]] = {}
+        self._clips: set[str] | None = None
+
+    def state(self, task: Task) -> State | None:
+        return self.history.get(task.item, task.stage, task.key)
+
+    def outcome(self, task: Task) -> Outcome | None:
+        """The outcome of a task that need not be run, else None."""
+        state = self.state(task)
+        if state is None or not state.settled:
+            return None
+        entry = state.last
+        if entry.status == "failed":
+            return Outcome("failed", entry.reason, entry.detail, kept=True)
+        if task.stage == "read":
+            return Outcome("ok", output=entry.output, kept=True) if entry.output else None
+        if task.key not in self._stored(task.stage):
+            return None
+        if task.stage == "perceive":
+            return Outcome("ok", kept=True)
+        payload = self.store.get("cut", task.key)
+        output = json.loads(payload) if payload is not None else None
+        if output is None or not all(row["clip_id"] in self._clip_ids() for row in output["clips"]):
+            return None
+        return Outcome("ok", output=output, kept=True)
+
+    def _stored(self, stage: str) -> set[str]:
+        if stage not in self._keys:
+            self._keys[stage] = self.store.keys(stage)
+        return self._keys[stage]
+
+    def _clip_ids(self) -> set[str]:
+        if self._clips is None:
+            self._clips = self.store.clips()
+        return self._clips
+
+
+class _Crew:
+    """Runs tasks with their retries and remembers the outcome of every clip."""
+
+    def __init__(self, work: Work, ledger: Ledger, engine: str, limits: Limits) -> None:
+        self.work, self.ledger, self.engine, self.limits = work, ledger, engine, limits
+        self.reused = 0
+        self.clips: dict[tuple[str, str], Outcome] = {}
+        self._open: Counter[str] = Counter()
+        self._settled: deque[tuple[Task, Outcome]] = deque()
+
+    def all(self, tasks: Sequence[Task], known: _Known, tick: Callable[[], None]) -> list[Outcome]:
+        """The outcomes of these tasks, in their order, after all that they open has ended too.
+
+        ``tick`` is called as each of them, with what it opened, is over.
+        """
+        outcomes: dict[str, Outcome] = {}
+        for task, outcome in self._stream(tasks, known):
+            if task.stage == "perceive":
+                self.clips[task.item, task.key] = outcome
+            else:
+                outcomes[task.key] = outcome
+            self.reused += outcome.kept and outcome.status == "ok" and task.stage != "read"
+            self._open[task.source.uri] += len(self._opens(task, outcome)) - 1
+            if not self._open[task.source.uri]:
+                tick()
+        return [outcomes[t.key] for t in tasks]
+
+    def _opens(self, task: Task, outcome: Outcome) -> list[Task]:
+        return follow(task, outcome, recipe=self.work.recipe)
+
+    def _stream(self, tasks: Iterable[Task], known: _Known) -> Iterator[tuple[Task, Outcome]]:
+        do, opens = partial(run_task, work=self.work), partial(follow, recipe=self.work.recipe)
+        unsettled = self._unsettled(tasks, known)
+        for task, result in run(self.engine, do, unsettled, opens=opens, again=self._again, limits=self.limits):
+            yield from self._drained()
+            yield task, _outcome(result)
+        yield from self._drained()
+
+    def _drained(self) -> Iterator[tuple[Task, Outcome]]:
+        while self._settled:
+            yield self._settled.popleft()
+
+    def _unsettled(self, tasks: Iterable[Task], known: _Known) -> Iterator[Task]:
+        """Walk down from each task to what is still to run; what is settled is put aside."""
+        for task in tasks:
+            self._open[task.source.uri] += 1
+            queue = [task]
+            while queue:
+                one = queue.pop(0)
+                outcome = known.outcome(one)
+                if outcome is None:
+                    state = known.state(one)
+                    yield replace(one, attempt=1 + (state.failures if state else 0))
+                else:
+                    self._settled.append((one, outcome))
+                    queue.extend(self._opens(one, outcome))
+
+    def _again(self, task: Task, result: Outcome | ItemError) -> Task | None:
+        """The next attempt, where the reason says that it may help; a lost worker gets its line in the ledger."""
+        outcome = _outcome(result)
+        if isinstance(result, ItemError):  # only the parent can say so
+            self.ledger.add(entry_of(task, outcome, self.work))
+        retry = retry_of(outcome.reason) if outcome.reason else "never"
+        if retry == "never" or task.attempt >= MAX_ATTEMPTS:
+            return None
+        wait_s = 2.0**task.attempt if outcome.reason == "Unavailable" else 0.0
+        return replace(task, attempt=task.attempt + 1, alone=task.alone or retry == "alone", wait_s=wait_s)
+
+
+def _outcome(result: Outcome | ItemError) -> Outcome:
+    if isinstance(result, Outcome):
+        return result
+    return Outcome("failed", type(result).__name__, without_folders(str(result)))
+
+
+def _source_id(source: Input, digest: Digest | None) -> str:
+    if source.origin:
+        return content_id("origin", source.origin)
+    return digest.sha256[:24] if digest else content_id("source", source.name)
+
+
+def _failed(source: Input, outcome: Outcome, digest: Digest | None = None) -> Source:
+    """The row of a source that could not be used."""
+    sha256, size = (digest.sha256, digest.bytes) if digest else ("", 0)
+    return Source(
+        source_id=_source_id(source, digest),
+        name=source.name,
+        sha256=sha256,
+        bytes=size,
+        codec="",
+        width=0,
+        height=0,
+        rotation=0,
+        n_frames=0,
+        duration=0.0,
+        vfr=False,
+        license=source.license,
+        status="failed",
+        reason=outcome.reason,
+        detail=outcome.detail,
+        origin=source.origin,
     )
 
 
-def _filled(clip: Clip, kept: Clip) -> Clip:
-    """This build's row with what perception measured."""
-    measured = ("fps", "width", "height", "n_frames", "duration", "camera")
-    return replace(clip, **{n: getattr(kept, n) for n in measured})
+def _duplicate(source: Input, digest: Digest, first: Input) -> Source:
+    """The same bytes under a second name are one source; the second is a row that says so."""
+    detail = f"the same bytes as {first.name}"
+    if source.spans != first.spans:
+        detail += "; its spans were not used: name them all there"
+    row = _failed(source, Outcome("failed", "Duplicate", detail), digest)
+    return replace(row, source_id=content_id("source", source.name), status="filtered")
 
 
-def pack(found: Mapping[str, Sequence[Any]]) -> bytes:
-    """Several tables in one artifact: a length and JSON header, then one Arrow stream after the other."""
-    parts = {}
-    for config, records in found.items():
-        sink = io.BytesIO()
-        table = to_table(config, records)
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        parts[config] = sink.getvalue()
-    header = json.dumps({k: len(v) for k, v in parts.items()}).encode()
-    return struct.pack("<I", len(header)) + header + b"".join(parts.values())
-
-
-def load_tables(store: Store, key: str) -> dict[str, list[Any]] | None:
-    """The records of a ``perceive`` artifact, by config; None if it is absent or torn."""
-    payload = store.get("perceive", key)
-    if payload is None:
-        return None
-    size = struct.unpack_from("<I", payload)[0]
-    found, at = {}, 4 + size
-    for config, length in json.loads(payload[4 : 4 + size]).items():
-        with pa.ipc.open_stream(payload[at : at + length]) as reader:
-            found[config] = from_table(config, reader.read_all())
-        at += length
-    return found
-
-
-def load_annotation(out: Path, clip: Clip, key: str) -> Annotation | None:
-    """The annotation of a clip from its artifact, with the given row."""
-    found = load_tables(Store(work_folder(out) / "artifacts"), key)
-    if found is None:
-        return None
-    return Annotation(clip, found["frames"][0], found["camera"][0], found["tracks"], found["keypoints"])
+def _told(source: Input, digest: Digest, outcome: Outcome, crew: _Crew) -> SourceAnnotation:
+    """A source that was read: its row and its clips."""
+    if outcome.output is None:
+        return SourceAnnotation(_failed(source, outcome, digest))
+    found: dict[str, Any] = outcome.output
+    clips, recipe = [], crew.work.recipe
+    for row in found["clips"]:
+        task = Task.perceive(source, digest, ClipFile(**row), recipe)
+        seen = crew.clips[task.item, task.key]
+        clips.append(AnnotatedClip(ClipFile(**row), task.key, seen.reason, seen.detail))
+    ok, left_out = bool(clips), found["left_out"]
+    row = Source(
+        source_id=_source_id(source, digest),
+        name=source.name,
+        sha256=digest.sha256,
+        bytes=digest.bytes,
+        **found["source"],
+        license=source.license or recipe.publish.licenses.get(Path(source.name).name, recipe.publish.license),
+        status="ok" if ok else "filtered",
+        reason="" if ok else (left_out or ["NothingInSpans"])[0],
+        detail="" if ok else f"no shot of {recipe.clips.min_s} s or more",
+        origin=source.origin,
+    )
+    return SourceAnnotation(row, tuple(clips), tuple(left_out))

@@ -1,27 +1,30 @@
-"""``build``: annotate every source, then compose the dataset. The two steps of the builders as one."""
+"""``build``: annotate every source, then compose the dataset. The two steps of the builders, alone and as one."""
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import dataclasses
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
-from dataclasses import replace as replace_fields
 from pathlib import Path
 
-from fm_builders.annotate import Annotated, Job, annotate, failed_source, work_folder
-from fm_builders.compose import compose
-from fm_builders.engines import ENGINES, run
+from fm_builders.annotate import Annotated, annotate, failures, plan
+from fm_builders.compose import Absent, compose
+from fm_builders.engines import ENGINES, Limits
+from fm_builders.ledger import Entry, Ledger
+from fm_builders.perceive import gpu_gb
+from fm_builders.preflight import preflight
 from fm_builders.recipe import Recipe
 from fm_builders.sources import Found
-from fm_builders.store import Entry, Ledger
-from fm_hub.errors import BadOutput, ItemError, UnknownName
-from fm_hub.manifest import MANIFEST, Manifest
+from fm_builders.stages import Work
+from fm_builders.store import Store
+from fm_builders.workplace import Plan, Workplace
+from fm_hub.errors import BadOutput, UnknownName, UserError
+from fm_hub.manifest import Manifest
 from fm_hub.progress import bar
-from fm_hub.records import Source, content_id
-from fm_hub.tables import read_records
+from fm_hub.records import Source
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "annotate_sources", "build", "compose_folder", "retry"]
 
 
 @dataclass(frozen=True)
@@ -40,89 +43,151 @@ class Built:
 
 
 def build(
-    found: Found, recipe: Recipe, out: Path, *, engine: str = "local", workers: int | None = None, replace: bool = False
+    found: Found,
+    recipe: Recipe,
+    out: Path,
+    *,
+    engine: str = "local",
+    limits: Limits | None = None,
+    replace: bool = False,
+    store: str | None = None,
+    videos: bool = True,
+    drop: Collection[str] = (),
 ) -> Built:
     """Build a dataset from sources into ``out``. Raises :class:`BadOutput` and writes nothing if that is not ours.
 
-    A source that fails is a row with its reason. A build that was stopped goes on where it stopped.
+    A source that fails is a row with its reason. A build that was stopped goes on where it stopped. ``store`` is the
+    URL or folder of artifacts, clips and ledger (default: within ``out``). Questions whose id is in ``drop`` stay out
+    of the benchmark.
     """
+    place = _admitted(found, out, engine, replace=replace)
+    with place.locked():
+        job = _saved(place, found, recipe, store, videos=videos, drop=drop)
+        return _build(place, job, engine, limits or Limits())
+
+
+def annotate_sources(
+    found: Found,
+    recipe: Recipe,
+    out: Path,
+    *,
+    engine: str = "local",
+    limits: Limits | None = None,
+    replace: bool = False,
+    store: str | None = None,
+) -> Annotated:
+    """The first half of :func:`build`: everything that looks at pixels."""
+    place = _admitted(found, out, engine, replace=replace)
+    with place.locked():
+        job = _saved(place, found, recipe, store)
+        return _annotate(job, engine, limits or Limits())
+
+
+def compose_folder(
+    out: Path, recipe: Recipe | None = None, *, videos: bool | None = None, drop: Collection[str] | None = None
+) -> Built:
+    """The second half of :func:`build`, for what is annotated in ``out``; the sources themselves are not needed.
+
+    ``recipe`` (default: the one annotated with) may ask, word and split otherwise; ``videos`` and ``drop`` are as
+    before where they are None. Raises :class:`BadOutput` where a
+    source is not annotated as the recipe says.
+    """
+    place = Workplace(out)
+    job = place.load()
+    with place.locked():
+        job = dataclasses.replace(
+            job,
+            recipe=recipe or job.recipe,
+            videos=job.videos if videos is None else videos,
+            drop=job.drop if drop is None else frozenset(drop),
+        )
+        todo = plan(job.sources, Work(job.recipe, job.store)).to_run
+        if todo:
+            what = ", ".join(f"{n} to {stage}" for stage, n in sorted(todo.items()))
+            raise BadOutput(f"{out}: not annotated with this recipe ({what}); run fm-hub annotate with it first")
+        annotated = annotate(job.sources, Work(job.recipe, job.store), engine="inline")
+        built = _built(_compose(place, job, annotated), annotated)
+        place.save(job)  # not before: what was refused is not remembered
+        return built
+
+
+def retry(out: Path, reason: str, *, engine: str = "local", limits: Limits | None = None) -> tuple[int, Built]:
+    """Try again what failed for ``reason``, whatever it is and however often it was tried, and compose anew.
+
+    Returns the number of failures that were taken up. Raises :class:`UnknownName` if none has this reason.
+    """
+    place = Workplace(out)
+    job = place.load()
+    with place.locked():
+        storage = Store(job.store).storage
+        with Ledger(storage) as ledger:
+            run, failed = failures(job.sources, Work(job.recipe, job.store))
+            chosen = [e for e in failed if e.reason == reason]
+            if not chosen:
+                raise UnknownName("failure with reason", reason, Counter(e.reason for e in failed))
+            for e in chosen:
+                ledger.add(Entry(e.item, e.name, e.stage, e.key, "retry", reason, run=run + 1, attempts=0))
+        # What is gone by now keeps its stamp, and with it what was found of it.
+        fresh = ((s, s.stamped()) for s in job.sources)
+        job = dataclasses.replace(job, sources=tuple(new if new.stamp else old for old, new in fresh))
+        place.save(job)
+        return len(chosen), _build(place, job, engine, limits or Limits())
+
+
+def _admitted(found: Found, out: Path, engine: str, *, replace: bool) -> Workplace:
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
-    _check_output(found, out, replace=replace)
-    with _locked(out):
-        jobs = [Job(path.absolute(), name, recipe, out.absolute()) for path, name in found.sources]
-        results = _annotate_all(jobs, out, engine, workers)
-        results = _without_duplicates(results)
-        n_clips = len({c.clip_id for a in results for c in a.clips})
-        with bar("composing", n_clips) as tick:
-            manifest = compose(results, recipe, out, tick=tick)
-    return Built(manifest, tuple(a.source for a in results), n_clips, sum(a.reused for a in results))
+    place = Workplace(out)
+    place.check(found, replace=replace)
+    return place
 
 
-def _annotate_all(jobs: Sequence[Job], out: Path, engine: str, workers: int | None) -> list[Annotated]:
-    results: dict[int, Annotated] = {}
-    with Ledger(work_folder(out) / "ledger") as ledger, bar("annotating", len(jobs)) as tick:
-        for i, result in run(engine, annotate, jobs, workers=workers):
-            if isinstance(result, ItemError):  # the worker itself was lost: only the parent can say so
-                name, reason = jobs[i].name, type(result).__name__
-                entry = Entry(content_id("source", name), name, "annotate", "", "failed", reason, str(result))
-                ledger.add(entry)
-                result = Annotated(failed_source(jobs[i], result), (), ())
-            results[i] = result
-            tick()
-    return [results[i] for i in sorted(results)]
+def _saved(
+    place: Workplace,
+    found: Found,
+    recipe: Recipe,
+    store: str | None,
+    *,
+    videos: bool = True,
+    drop: Collection[str] = (),
+) -> Plan:
+    job = Plan(found.sources, recipe, place.store(store), videos, frozenset(drop))
+    preflight(job, place.out)
+    place.save(job)
+    return job
 
 
-def _without_duplicates(results: Sequence[Annotated]) -> list[Annotated]:
-    """The same bytes under a second name are one source; the second is a row that says so."""
-    seen: dict[str, str] = {}
-    out = []
-    for a in results:
-        s = a.source
-        if s.status != "failed" and s.source_id in seen:
-            row = replace_fields(
-                s,
-                source_id=content_id("source", s.name),
-                status="filtered",
-                reason="Duplicate",
-                detail=f"the same bytes as {seen[s.source_id]}",
-            )
-            out.append(Annotated(row, (), ()))
-        else:
-            seen.setdefault(s.source_id, s.name)
-            out.append(a)
-    return out
-
-
-def _check_output(found: Found, out: Path, *, replace: bool) -> None:
-    """Refuse a folder that holds something else, or a dataset of other sources."""
-    if out.exists() and not out.is_dir():
-        raise BadOutput(f"{out}: is a file; give -o a folder")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    if not (out / MANIFEST).exists() and not work_folder(out).is_dir():
-        raise BadOutput(f"{out}: holds something that is not a dataset of fm-hub; give -o an empty or new folder")
-    if (out / MANIFEST).exists() and not replace:
-        names = {name for _, name in found.sources}
-        gone = sorted(s.name for s in read_records(out, "sources") if s.name not in names)
-        if gone:
-            raise BadOutput(
-                f"{out}: holds a dataset with {len(gone)} source(s) that are not given now ({', '.join(gone[:3])}"
-                f"{', …' if len(gone) > 3 else ''}); give them too, choose another -o, or say --replace"
-            )
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One build a folder at a time."""
+def _build(place: Workplace, job: Plan, engine: str, limits: Limits) -> Built:
+    annotated = _annotate(job, engine, limits)
     try:
-        work_folder(out).mkdir(parents=True, exist_ok=True)
-        lock = open(work_folder(out) / "lock", "w")  # noqa: SIM115 - held until the end of the block
+        return _built(_compose(place, job, annotated), annotated)
+    except Absent:  # the disk lost something: what was lost is made again
+        annotated = _annotate(job, engine, limits)
+        return _built(_compose(place, job, annotated), annotated)
+
+
+def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
+    if gpu_gb(job.recipe.perception.detectors):
+        limits = dataclasses.replace(limits, gpus=1.0)
+    try:
+        return annotate(job.sources, Work(job.recipe, job.store), engine=engine, limits=limits)
     except OSError as e:
-        raise BadOutput(f"{out}: cannot be written: {e.strerror}") from None
-    with lock:
+        raise BadOutput(f"{job.store}: {e.strerror or type(e).__name__}; finished work is kept") from e
+
+
+def _compose(place: Workplace, job: Plan, annotated: Annotated) -> Manifest:
+    with bar("composing", annotated.clips) as tick:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadOutput(f"{out}: another build is at work there; wait for it, or choose another -o") from None
-        yield
+            store = Store(job.store)
+            return compose(annotated.sources, job.recipe, place.out, store, videos=job.videos, drop=job.drop, tick=tick)
+        except UserError:
+            raise
+        except OSError as e:
+            raise BadOutput(
+                f"{place.out}: {e.strerror or type(e).__name__}; see to it and run the same command again; "
+                "finished work is kept"
+            ) from e
+
+
+def _built(manifest: Manifest, annotated: Annotated) -> Built:
+    return Built(manifest, tuple(a.source for a in annotated.sources), annotated.clips, annotated.reused)

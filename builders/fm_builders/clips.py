@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fm_hub.errors import TooShort
 from fm_hub.video import VideoIndex, copyable, encode_clip, iter_frames
@@ -52,6 +53,7 @@ def plan_clips(
     index: VideoIndex,
     shots: Sequence[tuple[float, float]],
     *,
+    spans: Sequence[tuple[float, float]] = (),
     min_s: float = 1.5,
     max_s: float = 12.0,
     target_s: tuple[float, float] = (5.0, 10.0),
@@ -62,27 +64,40 @@ def plan_clips(
     (:func:`~fm_hub.video.copyable`). Otherwise each shot loses two frames at each side that is a cut, and one longer
     than ``max_s`` becomes as few equal parts as stay within ``target_s[1]``; they reach ``target_s[0]`` whenever
     that is half of ``target_s[1]`` or less. What is shorter than ``min_s`` is left out as ``ShotTooShort``.
+    With ``spans`` (seconds, in the source) only what lies in them is used.
     """
-    spans: list[Span] = []
+    chosen: list[Span] = []
     left_out: list[LeftOut] = []
-    if len(shots) == 1 and min_s <= index.duration <= max_s:
+    if len(shots) == 1 and not spans and min_s <= index.duration <= max_s:
         return ClipPlan((Span(0.0, index.duration, copyable(index)),), ())
     edges = np.append(index.times, index.duration)  # frame i is shown from edges[i] to edges[i + 1]
     for number, (t0, t1) in enumerate(shots):
         first, end = (int(i) for i in np.searchsorted(edges, (t0 - SLACK, t1 - SLACK)))
         first += TRIM if number > 0 else 0
         end -= TRIM if number < len(shots) - 1 else 0
-        length = float(edges[end] - edges[first]) if end > first else 0.0
-        if length < min_s:
-            detail = f"{length:.2f} s between the cuts; a clip needs {min_s:g} s"
-            left_out.append(LeftOut(t0, t1, "ShotTooShort", detail))
-            continue
-        count = 1 if length <= max_s else _parts(length, min_s, min(max_s, target_s[1]))
-        inner = edges[first] + length * np.arange(1, count) / count
-        marks = np.unique([first, *np.searchsorted(edges, inner), end])
-        for a, b in pairwise(marks.tolist()):
-            spans.append(Span(float(edges[a]), float(edges[b])))
-    return ClipPlan(tuple(spans), tuple(left_out))
+        for start, stop in _within(edges, first, end, spans):
+            length = float(edges[stop] - edges[start]) if stop > start else 0.0
+            if length < min_s:
+                detail = f"{length:.2f} s between the cuts; a clip needs {min_s:g} s"
+                left_out.append(LeftOut(t0, t1, "ShotTooShort", detail))
+                continue
+            count = 1 if length <= max_s else _parts(length, min_s, min(max_s, target_s[1]))
+            inner = edges[start] + length * np.arange(1, count) / count
+            marks = np.unique([start, *np.searchsorted(edges, inner), stop])
+            for a, b in pairwise(marks.tolist()):
+                chosen.append(Span(float(edges[a]), float(edges[b])))
+    return ClipPlan(tuple(chosen), tuple(left_out))
+
+
+def _within(
+    edges: NDArray[np.float64], first: int, end: int, spans: Sequence[tuple[float, float]]
+) -> list[tuple[int, int]]:
+    """The frames ``first <= i < end`` of a shot, cut to the spans; empty where the shot lies in none of them."""
+    if not spans:
+        return [(first, end)]
+    marks = [(int(a), int(b)) for a, b in np.searchsorted(edges, np.array(spans) - SLACK).tolist()]
+    inside = {(max(first, a), min(end, b)) for a, b in marks}
+    return sorted((a, b) for a, b in inside if a < b)
 
 
 def _parts(length: float, min_s: float, most: float) -> int:

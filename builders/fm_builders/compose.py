@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fm_builders import perceive as perception
-from fm_builders.annotate import Annotated, load_annotation
+from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.captions import caption
 from fm_builders.facts import facts_of
+from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
 from fm_builders.splits import split_of
+from fm_builders.stages import unpack
+from fm_builders.store import Store, clip_name
 from fm_hub import __version__
 from fm_hub.cards import write_card
-from fm_hub.manifest import Manifest, write_manifest
-from fm_hub.records import Annotation, Clip
+from fm_hub.errors import BadOutput, UserError
+from fm_hub.manifest import FETCH, MANIFEST, FileInfo, Manifest, file_sha256, write_manifest, write_text
+from fm_hub.records import Annotation, Clip, Source, Split
 from fm_hub.tables import CONFIGS, SPLITS, to_table, write_table
 from fm_hub.videobytes import write_benchmark_videos
 
-__all__ = ["Composed", "compose"]
+__all__ = ["Absent", "Composed", "clip_path", "compose"]
 
 SORT_KEYS: dict[str, Callable[[Any], Any]] = {
     "mcq": lambda q: (q.added_in, q.question_id),
@@ -52,6 +56,8 @@ class Composed:
 
     rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
+    homes: dict[str, Source] = field(default_factory=dict)
+    """The source of each clip, by clip id."""
 
     def add(self, config: str, split: str, records: Sequence[Any]) -> None:
         """Add records to a table."""
@@ -63,30 +69,135 @@ class Composed:
         return sum(len(self.rows.get((config, s), ())) for s in SPLITS)
 
 
-def compose(found: Sequence[Annotated], recipe: Recipe, out: Path, *, tick: Callable[[], None]) -> Manifest:
-    """Write the dataset of these annotations to ``out``; ``tick`` is called once a clip."""
-    composed = Composed()
+class Absent(BadOutput):
+    """Artifacts or clips that the ledger knows are not in the store, or not whole; they were removed from it."""
+
+    def __init__(self, location: str, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(f"{location}: {len(names)} damaged file(s), first {names[0]}; run fm-hub annotate again")
+
+
+def clip_path(clip_id: str) -> str:
+    """The published place of a clip, relative to the dataset's root."""
+    return f"videos/{clip_id[:2]}/{clip_id}.mp4"
+
+
+def compose(
+    found: Sequence[SourceAnnotation],
+    recipe: Recipe,
+    out: Path,
+    store: Store,
+    *,
+    videos: bool = True,
+    drop: Collection[str] = (),
+    tick: Callable[[], None] = lambda: None,
+) -> Manifest:
+    """Write the dataset of these annotations to ``out``; ``tick`` is called once a clip.
+
+    With ``videos=False`` the clips are not published: ``fetch.jsonl`` says how to make them from their sources.
+    Questions whose id is in ``drop`` stay out of the benchmark. Before anything is written, raises
+    :class:`Absent` if the store lost what the annotations rest on, and :class:`~fm_hub.errors.UserError` if no
+    question has an id of ``drop``.
+    """
+    composed, torn = Composed(), []
     for source in (a.source for a in found):
-        composed.add("sources", split_of(source.source_id, recipe.splits.train, recipe.splits.validation), [source])
-    for clip, annotation in _unique(found, out):
-        _compose_clip(composed, clip, annotation, recipe)
+        composed.add("sources", _split(source, recipe), [source])
+    for source, clip in _unique(found):
+        composed.homes[clip.file.clip_id] = source
+        row, annotation = _clip_row(source, clip, recipe), None
+        if not clip.reason:
+            payload = store.get("perceive", clip.key)
+            if payload is None:
+                torn.append(store.name("perceive", clip.key))
+                store.drop("perceive", clip.key)
+                continue
+            row, annotation = _annotation(row, payload)
+        _compose_clip(composed, row, annotation, recipe, drop)
         tick()
     for a in found:
         composed.dropped.update(a.left_out)
-    return _write(composed, recipe, out)
+    _check_drop(composed, drop)
+    hashes = _place_videos(composed, out, store, torn) if videos else {}
+    if torn:
+        raise Absent(store.storage.location, sorted(torn))
+    return _write(composed, recipe, out, hashes, videos=videos)
 
 
-def _unique(found: Sequence[Annotated], out: Path) -> Iterator[tuple[Clip, Annotation | None]]:
+def _check_drop(composed: Composed, drop: Collection[str]) -> None:
+    """A list of another data set would drop nothing, and nobody would notice."""
+    ids = {q.question_id for (config, _), rows in composed.rows.items() if config == "mcq" for q in rows}
+    if drop and ids and ids.isdisjoint(drop):
+        raise UserError(f"--drop: none of its {len(drop)} ids is a question here; it is a list of another data set")
+
+
+def _split(source: Source, recipe: Recipe) -> Split:
+    return split_of(source.source_id, recipe.splits.train, recipe.splits.validation)
+
+
+def _unique(found: Sequence[SourceAnnotation]) -> Iterator[tuple[Source, AnnotatedClip]]:
     """Every clip once, by id: two sources may hold the same pictures."""
-    seen: dict[str, tuple[Clip, str]] = {}
+    seen: dict[str, tuple[Source, AnnotatedClip]] = {}
     for a in sorted(found, key=lambda a: (a.source.source_id, a.source.name)):  # not by the order they were named in
-        for clip, key in zip(a.clips, a.keys, strict=True):
-            seen.setdefault(clip.clip_id, (clip, key))
-    for _, (clip, key) in sorted(seen.items()):
-        yield clip, load_annotation(out, clip, key) if key else None
+        for clip in a.clips:
+            seen.setdefault(clip.file.clip_id, (a.source, clip))
+    for _, pair in sorted(seen.items()):
+        yield pair
 
 
-def _compose_clip(composed: Composed, clip: Clip, annotation: Annotation | None, recipe: Recipe) -> None:
+def _clip_row(source: Source, clip: AnnotatedClip, recipe: Recipe) -> Clip:
+    """The row of a clip that nothing is known of but how it was cut."""
+    file = clip.file
+    return Clip(
+        clip_id=file.clip_id,
+        source_id=source.source_id,
+        video_file=clip_path(file.clip_id),
+        sha256=file.sha256,
+        t0=file.t0,
+        t1=file.t1,
+        copied=file.copied,
+        fps=0.0,
+        width=0,
+        height=0,
+        n_frames=0,
+        duration=0.0,
+        camera="unknown",
+        split=_split(source, recipe),
+        status="failed" if clip.reason else "ok",
+        reason=clip.reason,
+        detail=clip.detail,
+    )
+
+
+def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
+    """The row with what was measured, and the annotation that goes with it."""
+    tables = unpack(payload)
+    kept = tables["clips"][0]
+    measured = ("fps", "width", "height", "n_frames", "duration", "camera")
+    row = replace(row, **{n: getattr(kept, n) for n in measured})
+    return row, Annotation(row, tables["frames"][0], tables["camera"][0], tables["tracks"], tables["keypoints"])
+
+
+def _place_videos(composed: Composed, out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
+    """Put every clip in its place and hash it there; what is not whole is taken from the store again."""
+    hashes = {}
+    clips = [c for (config, _), rows in composed.rows.items() if config == "clips" for c in rows]
+    for clip in clips:
+        path, name = out / clip.video_file, clip_name(clip.clip_id)
+        info = file_sha256(path) if path.is_file() else None
+        if info is None or info.sha256 != clip.sha256:
+            info = file_sha256(path) if store.storage.place(name, path) else None
+        if info is None or info.sha256 != clip.sha256:
+            torn.append(name)
+            store.storage.delete(name)
+            path.unlink(missing_ok=True)
+        else:
+            hashes[clip.video_file] = info
+    return hashes
+
+
+def _compose_clip(
+    composed: Composed, clip: Clip, annotation: Annotation | None, recipe: Recipe, drop: Collection[str]
+) -> None:
     split = clip.split
     if annotation is None:
         composed.add("clips", split, [clip])
@@ -108,7 +219,10 @@ def _compose_clip(composed: Composed, clip: Clip, annotation: Annotation | None,
     composed.add("captions", split, [text] if text else [])
     composed.add("facts", split, facts_of(m, asked.questions, text))
     if split == "test":
-        composed.add("benchmark", split, asked.questions)
+        kept = [q for q in asked.questions if q.question_id not in drop]
+        composed.add("benchmark", split, kept)
+        if len(kept) < len(asked.questions):
+            composed.dropped["Dropped"] += len(asked.questions) - len(kept)
 
 
 def _why_empty(m: Material, dropped: Counter[str]) -> str:
@@ -119,21 +233,25 @@ def _why_empty(m: Material, dropped: Counter[str]) -> str:
     return dropped.most_common(1)[0][0] if dropped else "NothingToAsk"
 
 
-def _write(composed: Composed, recipe: Recipe, out: Path) -> Manifest:
-    (out / "fm_hub.json").unlink(missing_ok=True)
+def _write(composed: Composed, recipe: Recipe, out: Path, hashes: Mapping[str, FileInfo], *, videos: bool) -> Manifest:
+    (out / MANIFEST).unlink(missing_ok=True)
     for config in (*CONFIGS, "benchmark_videos"):
         shutil.rmtree(out / config, ignore_errors=True)
+    (out / FETCH).unlink(missing_ok=True)
     tables = {}
     for (config, split), records in sorted(composed.rows.items()):
         table = to_table(config, sorted(records, key=SORT_KEYS[config]))
         write_table(table, out / config / f"{split}-00000.parquet")
         tables[config, split] = table
     clips = [c for (config, _), rows in composed.rows.items() if config == "clips" for c in rows]
-    asked = {q.clip_id for q in composed.rows.get(("benchmark", "test"), ())}
-    bench = sorted((c for c in clips if c.clip_id in asked), key=lambda c: c.clip_id)
-    if bench:
-        tables["benchmark_videos", "test"] = write_benchmark_videos(out, bench)
-    _prune_videos(out, {c.video_file for c in clips})
+    if videos:
+        asked = {q.clip_id for q in composed.rows.get(("benchmark", "test"), ())}
+        bench = sorted((c for c in clips if c.clip_id in asked), key=lambda c: c.clip_id)
+        if bench:
+            tables["benchmark_videos", "test"] = write_benchmark_videos(out, bench)
+    else:
+        write_text(out / FETCH, fetch_list((c, composed.homes[c.clip_id]) for c in clips))
+    _prune_videos(out, set(hashes))
     manifest = Manifest.measured(
         tables,
         data_version="0.1.0",
@@ -142,13 +260,14 @@ def _write(composed: Composed, recipe: Recipe, out: Path) -> Manifest:
         models=perception.model_ids(recipe.perception.detectors),
         dropped=dict(sorted(composed.dropped.items())),
         repo=recipe.publish.repo,
+        videos=videos,
     )
     write_card(out, manifest)
-    return write_manifest(out, manifest)
+    return write_manifest(out, manifest, hashes)
 
 
 def _prune_videos(out: Path, keep: set[str]) -> None:
-    """Remove clips of an earlier build of this folder that no row speaks of any more."""
+    """Remove clips of an earlier build of this folder that are not published any more."""
     for path in (out / "videos").glob("*/*.mp4"):
         if path.relative_to(out).as_posix() not in keep:
             path.unlink()

@@ -1,75 +1,152 @@
-"""How jobs are run: ``local`` (supervised worker processes) or ``inline`` (this process, for debugging).
+"""How tasks are run: ``local`` (supervised worker processes), ``inline`` (this process, for debugging) or ``ray``.
 
-A job that hangs or kills its worker is reported as :class:`~fm_hub.errors.Timeout` or
-:class:`~fm_hub.errors.Crash`; its neighbours go on.
+A task that hangs, kills its worker or takes too much memory is reported as :class:`~fm_hub.errors.Timeout`,
+:class:`~fm_hub.errors.Crash` or :class:`~fm_hub.errors.OutOfMemory`; its neighbours go on.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
-from fm_hub.errors import Crash, ItemError, Timeout, UnknownName, UserError
+from fm_builders.supervised import MemoryWatch, Pool, machine_memory, outcome_of
+from fm_hub.errors import ItemError, UnknownName
 
-__all__ = ["ENGINES", "run"]
+__all__ = ["ENGINES", "Again", "Limits", "Opens", "run"]
 
-ENGINES = ("local", "inline")
-NOT_MAIN = (
-    "the worker processes could not start; in a script, call build() under if __name__ == '__main__': "
-    "(workers import the script), or give engine='inline'"
-)
-J = TypeVar("J")
+ENGINES = ("local", "inline", "ray")
+
+
+class Job(Protocol):
+    """What can be run: a task of a stage, which may want the machine for itself."""
+
+    @property
+    def stage(self) -> str:
+        """The stage; ``perceive`` gets workers of its own on a cluster."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing may run beside it."""
+
+
+J = TypeVar("J", bound=Job)
 R = TypeVar("R")
+Opens = Callable[[J, R], list[J]]
+Again = Callable[[J, R | ItemError], J | None]
+
+
+def nothing(task: Job, result: object) -> list[Any]:
+    """A result that opens no task."""
+    del task, result
+    return []
+
+
+def never(task: Job, result: object) -> None:
+    """No second attempt."""
+    del task, result
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What tasks may take.
+
+    ``workers`` processes (default: one a core), ``timeout_s`` seconds a task, ``memory`` bytes a worker (default: an
+    equal share of 90 % of the machine; a task that runs alone may take all shares), and of a Ray cluster, which is at
+    ``ray_address``, so many ``gpus`` an actor that holds models.
+    """
+
+    workers: int | None = None
+    timeout_s: float = 3600.0
+    memory: int | None = None
+    ray_address: str | None = None
+    gpus: float = 0.0
+
+    @property
+    def processes(self) -> int:
+        """The number of workers."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def share(self) -> int:
+        """Bytes a worker may hold."""
+        return self.memory or int(0.9 * machine_memory() / self.processes)
 
 
 def run(
-    engine: str, work: Callable[[J], R], jobs: Sequence[J], *, workers: int | None = None, timeout_s: float = 3600.0
-) -> Iterator[tuple[int, R | ItemError]]:
-    """Yield (index of the job, result or error) as jobs end. Raises :class:`UnknownName` for the engine."""
+    engine: str,
+    do: Callable[[J], R],
+    tasks: Iterable[J],
+    *,
+    opens: Opens[J, R] = nothing,
+    again: Again[J, R] = never,
+    limits: Limits | None = None,
+) -> Iterator[tuple[J, R | ItemError]]:
+    """Yield (task, result or error) as tasks end for good; an error stands for a task that was lost with its worker.
+
+    ``tasks`` is taken as needed, so that it may be endless. ``opens`` names the tasks that a result opens; it may be
+    called on another machine. ``again`` gives the next attempt of a task, or None; it is called here, once an
+    attempt. A :class:`UserError` of a task ends the run. Raises :class:`UnknownName` for the engine.
+    """
+    limits = limits or Limits()
     if engine == "inline":
-        return ((i, work(job)) for i, job in enumerate(jobs))
+        return _inline(do, tasks, opens, again)
     if engine == "local":
-        return _local(work, jobs, workers or os.cpu_count() or 1, timeout_s)
+        return _local(do, tasks, opens, again, limits)
+    if engine == "ray":
+        from fm_builders.engine_ray import run_ray
+
+        return run_ray(do, tasks, opens, again, limits)
     raise UnknownName("engine", engine, ENGINES)
 
 
-def _end_with_parent() -> None:
-    """Have the system end this worker when its parent dies, however that comes about (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+def _inline(
+    do: Callable[[J], R], tasks: Iterable[J], opens: Opens[J, R], again: Again[J, R]
+) -> Iterator[tuple[J, R | ItemError]]:
+    queue, rest = deque[J](), iter(tasks)
+    while (task := queue.popleft() if queue else next(rest, None)) is not None:
+        result = do(task)
+        if (attempt := again(task, result)) is not None:
+            queue.appendleft(attempt)
+            continue
+        queue.extendleft(reversed(opens(task, result)))
+        yield task, result
 
 
 def _local(
-    work: Callable[[J], R], jobs: Sequence[J], workers: int, timeout_s: float
-) -> Iterator[tuple[int, R | ItemError]]:
-    from concurrent.futures import FIRST_COMPLETED, wait
-    from concurrent.futures.process import BrokenProcessPool
-
-    from pebble import ProcessExpired, ProcessPool
-
-    # spawn: the parent may hold threads (Arrow, onnxruntime) that do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with ProcessPool(min(workers, max(1, len(jobs))), initializer=_end_with_parent, context=context) as pool:
-        pending = {pool.schedule(work, args=(job,), timeout=timeout_s): i for i, job in enumerate(jobs)}
-        try:
-            while pending:
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    i = pending.pop(future)
-                    try:
-                        yield i, future.result()
-                    except TimeoutError:
-                        yield i, Timeout(f"stopped after {timeout_s:.0f} s")
-                    except ProcessExpired as e:
-                        yield i, Crash(f"the worker died with exit code {e.exitcode}")
-                    except BrokenProcessPool:
-                        raise UserError(NOT_MAIN) from None
-                    except Exception as e:  # whatever escaped a job costs that job alone; its name is kept
-                        yield i, Crash(f"{type(e).__name__}: {e}")
-        finally:
-            pool.stop()
+    do: Callable[[J], R], tasks: Iterable[J], opens: Opens[J, R], again: Again[J, R], limits: Limits
+) -> Iterator[tuple[J, R | ItemError]]:
+    queue, rest = deque[J](), iter(tasks)
+    first = next(rest, None)
+    if first is None:
+        return
+    queue.append(first)
+    room = 2 * limits.processes  # running and next in line; the rest waits where it costs nothing
+    pending: dict[Future[R], J] = {}
+    with Pool(limits.processes) as pool, MemoryWatch(limits.share) as watch:
+        while True:
+            while len(pending) < room and not any(t.alone for t in pending.values()):
+                task = queue.popleft() if queue else next(rest, None)
+                if task is None:
+                    break
+                if task.alone and pending:
+                    queue.appendleft(task)
+                    break
+                watch.limit = limits.share * (limits.processes if task.alone else 1)
+                pending[pool.schedule(do, args=(task,), timeout=limits.timeout_s)] = task
+            if not pending:
+                return
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = pending.pop(future)
+                result = outcome_of(future, limits.timeout_s, watch)
+                # another attempt, and what a task opens, come before what waits: a source is finished soon
+                if (attempt := again(task, result)) is not None:
+                    queue.appendleft(attempt)
+                    continue
+                if not isinstance(result, ItemError):
+                    queue.extendleft(reversed(opens(task, result)))
+                yield task, result

@@ -15,7 +15,7 @@ from fm_builders.trackers import TRACKERS
 from fm_hub.records import Camera, Keypoints, Track
 from fm_hub.video import VideoIndex, iter_frames
 
-__all__ = ["EMBEDDED", "model_ids", "perceive", "with_parents", "working_size"]
+__all__ = ["EMBEDDED", "gpu_gb", "model_ids", "perceive", "with_parents", "working_size"]
 
 #: The detectors of the embedded tier.
 EMBEDDED = ("nanodet", "movenet", "hands")
@@ -31,11 +31,13 @@ def perceive(
     detectors: Sequence[str] = EMBEDDED,
     tracker: str = "two_stage",
     max_side: int | None = None,
+    decoder: str = "pyav",
 ) -> tuple[Camera, list[Track], list[Keypoints]]:
     """Detect, track, and follow the view, in the frames at times ``t`` (N,), seconds, rising.
 
     Each frame is decoded once and dropped; the detections are kept. Frames are decoded at ``max_side`` pixels at
-    most (default: as many as any of the detectors gains from), and everything is returned in pixels of the clip.
+    most (default: as many as any of the detectors gains from), by ``decoder`` (a name of
+    :data:`fm_hub.decoders.DECODERS`), and everything is returned in pixels of the clip.
     ``nanodet`` and ``movenet`` together check each other (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the
     key of what is being made, part of every track id. A hand gets the person that it belongs to as ``parent``.
     Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
@@ -51,7 +53,7 @@ def perceive(
     seen: list[Detections] = []
     for eye in eyes:
         eye.reset()
-    for _, frame in iter_frames(index, t.tolist(), size=small):
+    for _, frame in iter_frames(index, t.tolist(), size=small, decoder=decoder):
         found = _rescaled(Detections.concat([eye.detect(frame) for eye in eyes]), small, size)
         estimator.add(frame, found.bbox[found.score >= MASKED_SCORE])
         seen.append(found)
@@ -62,6 +64,11 @@ def perceive(
 def model_ids(detectors: Sequence[str] = EMBEDDED) -> list[str]:
     """The weights of these detectors, as ``name@`` and 12 digits of their sha256: part of an artifact's key."""
     return [model for eye in _detectors(detectors) for model in eye.model_ids]
+
+
+def gpu_gb(detectors: Sequence[str] = EMBEDDED) -> float:
+    """Gigabytes of GPU memory that these detectors say they need at once: their attribute ``gpu_gb``, else none."""
+    return sum(float(getattr(eye, "gpu_gb", 0.0)) for eye in _detectors(detectors))
 
 
 def _detectors(names: Sequence[str]) -> list[Detector]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fm_builders.detectors import DETECTORS
 from fm_builders.questions import KINDS
 from fm_builders.trackers import TRACKERS
+from fm_hub.decoders import DECODERS
 from fm_hub.errors import BadRecipe, UnknownName, did_you_mean
 
 __all__ = ["Recipe", "load_recipe", "recipe_names"]
@@ -30,12 +31,16 @@ class Clips(_Part):
 
 
 class Perception(_Part):
-    """What looks at a clip, at ``fps`` frames a second; ``max_side`` bounds the analysed picture, in pixels."""
+    """What looks at a clip, at ``fps`` frames a second; ``max_side`` bounds the analysed picture, in pixels.
+
+    ``decoder`` reads the frames; cutting and encoding are always PyAV's.
+    """
 
     fps: float = Field(default=10.0, gt=0, le=60)
     detectors: tuple[str, ...] = ("nanodet", "movenet", "hands")
     tracker: str = "two_stage"
     max_side: int = Field(default=1280, ge=64)
+    decoder: str = "pyav"
 
 
 class Compose(_Part):
@@ -77,6 +82,7 @@ class Recipe(_Part):
         for name in self.perception.detectors:
             DETECTORS.target(name)
         TRACKERS.target(self.perception.tracker)
+        DECODERS.target(self.perception.decoder)
         for name in self.compose.kinds:
             KINDS.target(name)
         return self
