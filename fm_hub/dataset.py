@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fm_hub.errors import UnknownName, UserError
-from fm_hub.manifest import Manifest, read_manifest
+from fm_hub.manifest import MANIFEST, Manifest, read_manifest
 from fm_hub.tables import inside
 
 if TYPE_CHECKING:
@@ -28,19 +30,42 @@ def dataset_root(name: str = DEFAULT_NAME, revision: str | None = None, files: l
     """
     if Path(name).is_dir():
         return Path(name)
+    repo = _repository(name)
+    from huggingface_hub import snapshot_download
+
+    with _one_line(repo, revision):
+        return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=files))
+
+
+def _repository(name: str) -> str:
     repo = os.environ.get("FM_HUB_REPO", "") if name == DEFAULT_NAME else name
     if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
         unset = "set FM_HUB_REPO=OWNER/NAME, or make one: fm-hub quickstart"
         hint = unset if name == DEFAULT_NAME else "no such folder"
         raise UserError(f"no dataset {name!r} here; {hint}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    return repo
+
+
+@contextlib.contextmanager
+def _one_line(repo: str, revision: str | None) -> Iterator[None]:
+    """Say in one line why a dataset cannot be had from the Hub."""
+    from huggingface_hub import errors as e
 
     try:
-        return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=files))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as e:
-        first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise UserError(f"cannot get dataset {repo!r} from the Hub: {first}") from None
+        yield
+    except e.GatedRepoError:
+        why = "it is gated: ask for access on its page, then log in with `hf auth login`"
+    except e.RepositoryNotFoundError:
+        why = "there is none of that name, or it is private: log in with `hf auth login`"
+    except e.RevisionNotFoundError:
+        why = f"it has no revision {revision!r}; what it has: fm-hub versions {repo}"
+    except (e.LocalEntryNotFoundError, e.OfflineModeIsEnabled):
+        why = "it is not (wholly) in the cache, and the Hub cannot be reached or HF_HUB_OFFLINE is set"
+    except (e.HfHubHTTPError, e.HFValidationError, OSError) as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+    else:
+        return
+    raise UserError(f"cannot get dataset {repo!r} from the Hub: {why}") from None
 
 
 def load_dataset(
@@ -54,23 +79,41 @@ def load_dataset(
     """Load one config of a dataset, as ``datasets.Dataset`` (with ``split``) or ``DatasetDict``.
 
     ``videos="path"`` adds a column ``video`` with the local file of each row; ``"frames"`` gives instead, when
-    a row is read, ``n_frames`` uint8 RGB arrays (H, W, 3) spread over the row's
-    view; None adds nothing. Raises :class:`UserError`.
+    a row is read, ``n_frames`` uint8 RGB arrays (H, W, 3) spread over the row's view; None adds nothing.
+
+    Of a repository only the files of this config and split are downloaded, and each video when a row of it is
+    read; to have all of them beforehand, ``fm-hub pull`` it. Raises :class:`UserError`.
     """
     from datasets import Dataset, DatasetDict
 
     if videos not in ("path", "frames", None):
         raise UserError(f"videos={videos!r}: give 'path', 'frames' or None")
-    wanted = ["fm_hub.json", f"{config}/*"] + (["videos/**"] if videos else [])
-    root = dataset_root(name, revision, wanted)
+    _mend_torchcodec()
+    root = dataset_root(name, revision, [MANIFEST])
     manifest = read_manifest(root)
     splits = _splits(manifest, config, split, name)
+    shards = {s: [f for f in manifest.shards[config] if Path(f).name.startswith(f"{s}-")] for s in splits}
+    remote = None if Path(name).is_dir() else _repository(name)
+    if remote:
+        # By commit, so that a release between two downloads is not mixed into this one.
+        root = dataset_root(remote, root.name, [MANIFEST, *(f for files in shards.values() for f in files)])
     loaded: dict[str, Dataset] = {}
-    for part in splits:
-        files = [str(inside(root, f)) for f in manifest.shards[config] if Path(f).name.startswith(f"{part}-")]
-        table = Dataset.from_parquet(files)
-        loaded[part] = _with_videos(table, root, videos, n_frames)
+    for part, files in shards.items():
+        table = Dataset.from_parquet([str(inside(root, f)) for f in files])
+        attach = videos if config != "benchmark_videos" else None
+        loaded[part] = _with_videos(table, root, remote, attach, n_frames)
     return loaded[split] if split else DatasetDict(loaded)
+
+
+def _mend_torchcodec() -> None:
+    """Tell ``datasets`` when torchcodec is installed but broken: it only looks whether it is there, and then fails."""
+    from datasets import config
+
+    if config.TORCHCODEC_AVAILABLE:
+        try:
+            import torchcodec  # noqa: F401 - only whether it can be
+        except (ImportError, OSError, RuntimeError):
+            config.TORCHCODEC_AVAILABLE = False
 
 
 def _splits(manifest: Manifest, config: str, split: str | None, name: str) -> list[str]:
@@ -83,27 +126,43 @@ def _splits(manifest: Manifest, config: str, split: str | None, name: str) -> li
     return [split]
 
 
-def _with_videos(table: Dataset, root: Path, videos: Videos, n_frames: int) -> Dataset:
-    if videos is None or "video_file" not in table.column_names or "video" in table.column_names:
+def _with_videos(table: Dataset, root: Path, remote: str | None, videos: Videos, n_frames: int) -> Dataset:
+    if videos is None or "video_file" not in table.column_names:
         return table
+    if "video" in table.column_names:  # where a release lies on the Hub; here is the file itself
+        table = table.remove_columns("video")
     base = root.resolve()
-    paths = [str(inside(base, f)) for f in table["video_file"]]
-    table = table.add_column("video", paths)
-    if videos == "path":
-        return table
+    if remote is None:
+        table = table.add_column("video", [str(inside(base, f)) for f in table["video_file"]])
+        if videos == "path":
+            return table
 
     def read(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        from fm_hub.models import View
-        from fm_hub.video import index_video, read_frames
-
-        if "video" not in batch:  # other columns were selected
+        if remote is not None and "video_file" in batch:
+            batch = {**batch, "video": [_downloaded(base, remote, f) for f in batch["video_file"]]}
+        if videos == "path" or "video" not in batch:  # or other columns were selected
             return batch
-        out = []
-        for i, path in enumerate(batch["video"]):
-            index = index_video(path)
-            t0 = batch["view_t0"][i] if "view_t0" in batch else 0.0
-            t1 = batch["view_t1"][i] if "view_t1" in batch else index.duration
-            out.append(read_frames(index, View("", Path(path), t0, t1, n_frames).times()))
-        return {**batch, "video": out}
+        return {**batch, "video": [_frames(batch, i, n_frames) for i in range(len(batch["video"]))]}
 
     return table.with_transform(read)
+
+
+def _downloaded(root: Path, repo: str, name: str) -> str:
+    """The local file of a clip in a snapshot, downloaded when it is not there yet."""
+    path = inside(root, name)
+    if not path.is_file():
+        from huggingface_hub import hf_hub_download
+
+        with _one_line(repo, root.name):
+            return hf_hub_download(repo, name, repo_type="dataset", revision=root.name)
+    return str(path)
+
+
+def _frames(batch: dict[str, list[Any]], i: int, n_frames: int) -> list[Any]:
+    from fm_hub.models import View
+    from fm_hub.video import index_video, read_frames
+
+    index = index_video(batch["video"][i])
+    t0 = batch["view_t0"][i] if "view_t0" in batch else 0.0
+    t1 = batch["view_t1"][i] if "view_t1" in batch else index.duration
+    return list(read_frames(index, View("", Path(batch["video"][i]), t0, t1, n_frames).times()))

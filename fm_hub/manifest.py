@@ -18,17 +18,26 @@ from fm_hub.tables import SCHEMA_VERSION
 from fm_hub.wording import WORDING_VERSION
 
 __all__ = [
+    "FETCH",
     "MANIFEST",
     "FileInfo",
     "Manifest",
+    "OtherSchema",
     "content_sha256",
     "file_sha256",
+    "parse_manifest",
+    "published_files",
     "read_manifest",
     "write_manifest",
     "write_text",
 ]
 
 MANIFEST = "fm_hub.json"
+FETCH = "fetch.jsonl"
+
+
+class OtherSchema(BadDataset):
+    """A manifest of another schema MAJOR."""
 
 
 class FileInfo(BaseModel):
@@ -56,6 +65,9 @@ class Manifest(BaseModel):
     content_sha256: dict[str, str]
     shards: dict[str, dict[str, str]]
     repo: str = ""
+    videos: bool = True
+    """Whether the clips are published with it; without them, ``fetch.jsonl`` says how to make them."""
+    redacted: tuple[str, ...] = ()
 
     @classmethod
     def measured(
@@ -68,6 +80,7 @@ class Manifest(BaseModel):
         models: list[str],
         dropped: dict[str, int],
         repo: str,
+        videos: bool = True,
     ) -> Manifest:
         """The manifest of tables that were just written; files are hashed by :func:`write_manifest`."""
         counts: dict[str, dict[str, int]] = {}
@@ -88,6 +101,7 @@ class Manifest(BaseModel):
             content_sha256=digests,
             shards=shards,
             repo=repo,
+            videos=videos,
         )
 
 
@@ -120,9 +134,11 @@ def published_files(root: Path) -> list[Path]:
     return sorted(p for p in found if p != root / MANIFEST and ".fm_hub" not in p.relative_to(root).parts)
 
 
-def write_manifest(root: Path, manifest: Manifest) -> Manifest:
-    """Hash every published file and write the manifest, whole or not at all."""
-    files = {p.relative_to(root).as_posix(): file_sha256(p) for p in published_files(root)}
+def write_manifest(root: Path, manifest: Manifest, known: Mapping[str, FileInfo] | None = None) -> Manifest:
+    """Hash every published file, but for those just hashed, and write the manifest, whole or not at all."""
+    known = known or {}
+    names = {p.relative_to(root).as_posix(): p for p in published_files(root)}
+    files = {name: known.get(name) or file_sha256(path) for name, path in names.items()}
     full = manifest.model_copy(update={"files": files})
     text = json.dumps(full.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_text(root / MANIFEST, text)
@@ -146,14 +162,19 @@ def read_manifest(root: Path) -> Manifest:
         raise BadDataset(
             f"{root}: not a dataset of fm-hub (no {MANIFEST}); make one with: fm-hub build VIDEO -o {root}"
         )
+    return parse_manifest(path.read_bytes(), str(path))
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """A manifest from its bytes; ``where`` is for the message of :class:`BadDataset`."""
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(data)
     except ValidationError as e:
         error = e.errors()[0]
-        raise BadDataset(f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}") from None
+        raise BadDataset(f"{where}: {'.'.join(map(str, error['loc']))}: {error['msg']}") from None
     major = manifest.schema_version.partition(".")[0]
     if major != SCHEMA_VERSION.partition(".")[0]:
-        raise BadDataset(
-            f"{path}: schema version {manifest.schema_version}; this fm-hub reads {SCHEMA_VERSION.partition('.')[0]}.x"
+        raise OtherSchema(
+            f"{where}: schema version {manifest.schema_version}; this fm-hub reads {SCHEMA_VERSION.partition('.')[0]}.x"
         )
     return manifest

@@ -116,7 +116,9 @@ class Source:
 
     ``status`` is ``ok`` (it gave at least one clip), ``filtered`` (nothing usable, by rule) or ``failed``;
     ``reason`` is empty for ``ok``, else the class name of the error or the rule, ``detail`` a sentence.
-    ``source_id`` is made from the bytes, or from the name where there are none to read.
+    ``origin`` is the video that the file was cut from, as whoever gave it calls it (a URL, an id), or empty.
+    ``source_id`` is made from the origin where one is given, else from the bytes, or from the name where there are
+    none to read: files of one origin are one source to splits and error bars.
     """
 
     source_id: str
@@ -134,6 +136,7 @@ class Source:
     status: Literal["ok", "filtered", "failed"]
     reason: str = ""
     detail: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ __all__ = [
     "write_table",
 ]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SPLITS = ("train", "validation", "test")
 
 _s, _i, _f, _b = pa.string(), pa.int32(), pa.float64(), pa.bool_()
@@ -86,7 +86,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             *[("source_id", _s), ("name", _s), ("sha256", _s), ("bytes", pa.int64()), ("codec", _s)],
             *[("width", _i), ("height", _i), ("rotation", _i), ("n_frames", _i), ("duration", _f), ("vfr", _b)],
-            *[("license", _s), ("status", _s), ("reason", _s), ("detail", _s)],
+            *[("license", _s), ("status", _s), ("reason", _s), ("detail", _s), ("origin", _s)],
         ]
     ),
     "clips": pa.schema(
@@ -128,8 +128,13 @@ Row = dict[str, Any]
 
 
 def row_sha(row: Row) -> str:
-    """24 hexadecimal digits of the SHA-256 of a row without its own ``row_sha`` (JSON, sorted keys)."""
-    text = json.dumps({k: v for k, v in row.items() if k != "row_sha"}, sort_keys=True, ensure_ascii=False)
+    """24 hexadecimal digits of the SHA-256 of a row without its own ``row_sha`` (JSON, sorted keys).
+
+    ``video`` is left out too: it says where a release lies, and a copy of the release lies elsewhere.
+    """
+    text = json.dumps(
+        {k: v for k, v in row.items() if k not in ("row_sha", "video")}, sort_keys=True, ensure_ascii=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -352,7 +357,8 @@ def inside(root: Path, name: str) -> Path:
     if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
         raise BadDataset(f"file name {name!r} leads out of the dataset's folder")
     path = root / name
-    if path.is_symlink() and root.resolve() not in path.resolve().parents and "blobs" not in path.resolve().parts:
+    real = path.resolve()  # the Hub's cache links every file to its folder of blobs
+    if root.resolve() not in real.parents and not (path.is_symlink() and "blobs" in real.parts):
         raise BadDataset(f"file name {name!r} is a link that leads out of the dataset's folder")
     return path
 

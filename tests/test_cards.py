@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from huggingface_hub import DatasetCard
 
 from dataset_made import make_dataset
-from fm_hub.cards import render_card
+from fm_hub.cards import check_card, render_card
 from fm_hub.manifest import read_manifest
 from fm_hub.stats import statistics
 from fm_hub.tables import read_records, shards, to_table, write_table
+from golden_files import check_golden
 
 
 def test_every_count_of_the_card_is_the_data(made: Path) -> None:
@@ -35,6 +37,55 @@ def test_the_front_matter_is_what_the_hub_reads(made: Path) -> None:
     assert data["license"] == "cc0-1.0"
     assert [c["config_name"] for c in data["configs"] if c.get("default")] == ["mcq"]
     assert {c["config_name"] for c in data["configs"]} == set(read_manifest(made).counts)
+
+
+def test_the_front_matter_counts_what_datasets_counts(made: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    infos = {i["config_name"]: i for i in DatasetCard.load(made / "README.md").data.to_dict()["dataset_info"]}
+    for config, splits in read_manifest(made).counts.items():
+        loaded = load_dataset(str(made), config, cache_dir=str(tmp_path))
+        said = {s["name"]: s["num_examples"] for s in infos[config]["splits"]}
+        assert said == splits == {s: t.num_rows for s, t in loaded.items()}
+        assert [f["name"] for f in infos[config]["features"]] == loaded["test"].column_names
+
+
+def test_the_page_is_frozen(made: Path) -> None:
+    """All of it but what follows from the drawn videos' bytes, which differ between versions of the encoder."""
+    page = (made / "README.md").read_text().split("\n---\n", 1)[1]
+    page = re.sub(r"^{.*}$", lambda m: " ".join(json.loads(m[0])), page, flags=re.MULTILINE)
+    page = re.sub(r"^> .*\n|^Claim of the answer.*", "> …\n", page, flags=re.MULTILINE)
+    page = re.sub(r"(> …\n)+", "> …\n", page)
+    page = re.sub(r"^\| ([A-D]) \| \d+ \|$", r"| \1 | <n> |", page, flags=re.MULTILINE)
+    check_golden("card.txt", page)
+
+
+def test_a_card_that_was_edited_or_is_old_is_told(dataset: Path) -> None:
+    manifest = read_manifest(dataset)
+    assert check_card(dataset, manifest) == []
+    text = (dataset / "README.md").read_text()
+    (dataset / "README.md").write_text(re.sub(r"\| direction \| (\d+) \|", "| direction | 9999 |", text))
+    problems = check_card(dataset, manifest)
+    assert any("says: | direction | 9999 |" in p for p in problems)
+    assert any("the data say: | direction |" in p for p in problems)
+    (dataset / "README.md").write_text("---\nlicense: [\n---\n")
+    assert any("cannot read it" in p for p in check_card(dataset, manifest))
+    (dataset / "eval.yaml").unlink()
+    assert "eval.yaml: is missing" in check_card(dataset, manifest)
+
+
+def test_the_pictures_are_there_and_whole(made: Path) -> None:
+    import xml.etree.ElementTree as ET
+
+    from PIL import Image
+
+    assert ET.parse(made / "card/statistics.svg").getroot().tag.endswith("svg")  # noqa: S314 - we wrote it
+    with Image.open(made / "card/frame.jpg") as picture:
+        assert picture.size == (320, 180)
+        picture.load()
+    card = (made / "README.md").read_text()
+    for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", card):
+        assert (made / link).is_file()
 
 
 def test_foreign_text_cannot_break_out(dataset: Path) -> None:
