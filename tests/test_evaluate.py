@@ -288,8 +288,14 @@ def test_compare_is_paired(drawn: Path, tmp_path: Path) -> None:
     assert first["only_a"] == sum(a[i] and not b[i] for i in a)
     assert first["only_b"] == sum(b[i] and not a[i] for i in a)
     assert first["difference"] == pytest.approx((sum(a.values()) - sum(b.values())) / 13, abs=1e-6)
-    assert (second["difference"], second["p"], second["ci95"]) == (0.0, 1.0, [0.0, 0.0])
+    assert (second["difference"], second["p"], second["p_mcnemar"]) == (0.0, 1.0, 1.0)
+    assert (second["ci95"], second["detectable"]) == ([0.0, 0.0], 0.0)
     assert first["p"] <= first["p_holm"] <= 1
+    assert first["detectable"] > 0
+    kinds = first["by"]["kind"]
+    assert sum(part["n"] for part in kinds.values()) == first["n"] == 13
+    assert all(part["p"] <= part["p_holm"] <= 1 for part in kinds.values())
+    assert sum(part["only_a"] for part in kinds.values()) == first["only_a"]
 
 
 def test_compare_refuses_other_questions(drawn: Path, tmp_path: Path) -> None:
@@ -346,6 +352,8 @@ def test_compare_and_report_commands(drawn: Path, tmp_path: Path, capsys: pytest
     code, out, _ = cli(capsys, "compare", *folders)
     assert code == 0
     assert "fake:A" in out
+    assert "  direction" in out
+    assert "McNemar" in out
     code, out, _ = cli(capsys, "compare", *folders, "--json")
     assert code == 0
     assert len(json.loads(out)["pairs"]) == 1
@@ -371,7 +379,14 @@ def test_ctrl_c_exits_with_130(
     ("argv", "says"),
     [
         ([], "--model"),
-        (["--model", "fake:A", "--dataset", "DATA", "--task", "foundationmotion"], "exclude each other"),
+        (["--model", "fake:A", "--dataset", "DATA", "--profile", "oficial"], "no profile of task foundationmotion"),
+        (["--model", "fake:A", "--dataset", "DATA", "--answers", "letter"], "letters, generate, both"),
+        (["--model", "fake:A", "--dataset", "DATA", "--on-error", "stop"], "skip or fail"),
+        (["--model", "baseline:longest", "--dataset", "DATA", "--answers", "both"], "letters and no text"),
+        (
+            ["--model", "fake:A", "--dataset", "DATA", "--task", "foundationmotion-qa", "--answers", "letters"],
+            "in words alone",
+        ),
         (["--model", "baseline:majorty", "--dataset", "DATA"], "did you mean 'majority'?"),
         (["--model", "baseline:", "--dataset", "DATA"], "chance"),
         (["--model", "fake:Q", "--dataset", "DATA"], "no fake model named"),

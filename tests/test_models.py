@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from fm_eval_harness.task import load_task
 from fm_hub.errors import UserError
 from fm_hub.models import Options, Prompt, View, open_model
 from fm_hub.models.commits import folder_commit
+from fm_hub.models.shared_prefix import Answer
 from fm_hub.models.transformers import TransformersModel
-from fm_hub.models.video_inputs import frames_of
 from made_dataset import make_dataset
 from tiny_vlm import tiny_vlm
 
@@ -56,9 +57,9 @@ def reference(model: TransformersModel, view: View, prompt: Prompt) -> dict[str,
     import torch
     from transformers.video_utils import VideoMetadata
 
-    processor, network = model.processor, model._model
+    processor, network = model.chat.processor, model.asker.model
     n = view.n_frames
-    frames = torch.from_numpy(frames_of(view)).permute(0, 3, 1, 2)
+    frames = torch.from_numpy(view.frames).permute(0, 3, 1, 2)
     seconds = view.t1 - view.t0
     message = {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": prompt.text}]}
     text = processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
@@ -107,13 +108,13 @@ def test_only_the_letters_of_the_options(model: TransformersModel, drawn: Path) 
 
 
 def test_a_letter_after_a_blank_counts_too(model: TransformersModel) -> None:
-    vocabulary = model.processor.tokenizer.get_vocab()
+    vocabulary = model.chat.processor.tokenizer.get_vocab()
     assert "ĠA" in vocabulary  # else this model cannot show it
-    assert set(model._ids("A")) == {vocabulary["A"], vocabulary["ĠA"]}
+    assert set(model.chat.tokens_of("A")) == {vocabulary["A"], vocabulary["ĠA"]}
     from fm_hub.errors import ModelError
 
     with pytest.raises(ModelError, match="no single token"):
-        model._ids("éè")
+        model.chat.tokens_of("éè")
 
 
 def test_neither_order_nor_company_nor_batch_matters(
@@ -123,13 +124,36 @@ def test_neither_order_nor_company_nor_batch_matters(
     together = {s.id: s.logprobs for s in model.score(view, prompts)}
     assert {s.id: s.logprobs for s in model.score(view, prompts[::-1])} == together
     assert {p.id: model.score(view, [p])[0].logprobs for p in prompts} == together
+    assert {s.mode for s in model.score(view, prompts)} == {"prefix"}
     runs = [
         run(str(tiny_vlm), drawn, output=tmp_path / str(n), n_frames=4, device="cpu", batch_size=n, report=False)
         for n in (1, 7)
     ]
     assert runs[0].results == runs[1].results
     first, second = ({s["id"]: s["scores"] for s in r.samples} for r in runs)
-    assert first == second
+    assert first.keys() == second.keys()
+    for key, scores in first.items():
+        assert scores == pytest.approx(second[key], abs=1e-5)
+
+
+def test_the_batch_size_is_the_number_of_prompts_in_a_pass(
+    tiny_vlm: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, prompts = asked(drawn, 1)
+    assert len(prompts) == 3
+    for size, expected in ((None, [1, 1, 1]), (2, [2, 1]), (8, [3])):
+        found = open_model(str(tiny_vlm), Options(drawn, device="cpu", batch_size=size))
+        assert isinstance(found, TransformersModel)
+        passes = []
+        suffixes = found.asker._suffixes
+
+        def counted(cache: Any, start: Any, endings: Any, inner: Any = suffixes, seen: Any = passes) -> Any:
+            seen.append(len(endings))
+            return inner(cache, start, endings)
+
+        monkeypatch.setattr(found.asker, "_suffixes", counted)
+        assert not any(s.error for s in found.score(view, prompts))
+        assert passes == expected
 
 
 def test_what_is_shown_matters(model: TransformersModel, drawn: Path) -> None:
@@ -153,13 +177,13 @@ def test_frames_are_decoded_and_preprocessed_once(
         return call
 
     monkeypatch.setattr("fm_hub.models.video_inputs.read_frames", counted("decode", _read_frames()))
-    part = type(model.processor.video_processor)
+    part = type(model.chat.processor.video_processor)
     monkeypatch.setattr(part, "preprocess", counted("preprocess", part.preprocess))
     view, prompts = asked(drawn, 1)
     model.score(view, prompts)
     assert len(prompts) > 1
     assert calls == {"decode": 1, "preprocess": 1}
-    assert isinstance(model.processor.video_processor, part)
+    assert isinstance(model.chat.processor.video_processor, part)
 
 
 def _read_frames() -> Any:
@@ -170,13 +194,13 @@ def _read_frames() -> Any:
 
 def test_frames_keep_their_shape_and_bound(drawn: Path) -> None:
     for size, expected in ((64, (4, 48, 64, 3)), (1000, (4, 96, 128, 3)), (None, (4, 96, 128, 3))):
-        assert frames_of(asked(drawn, size=size)[0]).shape == expected
+        assert asked(drawn, size=size)[0].frames.shape == expected
 
 
 def test_the_images_form(model: TransformersModel, drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view, prompts = asked(drawn)
     video = model.score(view, prompts)[0].logprobs
-    monkeypatch.setattr(model, "takes_video", False)
+    monkeypatch.setattr(model.chat, "takes_video", False)
     images = model.score(view, prompts)[0]
     assert not images.error
     assert images.logprobs != pytest.approx(video, abs=1e-4)
@@ -186,15 +210,20 @@ def test_thoughts_are_closed_before_the_answer(
     model: TransformersModel, drawn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view, prompts = asked(drawn)
-    seen = []
-    tokenizer = model.processor.tokenizer
-    plain = model.processor.chat_template
-    monkeypatch.setattr(model.processor, "chat_template", plain + "<think>\n")
-    monkeypatch.setattr(model, "_logits", lambda inputs: seen.append(tokenizer.decode(inputs["input_ids"][0])))
+    seen: list[str] = []
+    tokenizer = model.chat.processor.tokenizer
+
+    def ask(inputs: Any) -> list[Answer]:
+        seen.append(tokenizer.decode(inputs[0]["input_ids"][0]))
+        return [Answer(error=ValueError("not asked"))]
+
+    plain = model.chat.processor.chat_template
+    monkeypatch.setattr(model.chat.processor, "chat_template", plain + "<think>\n")
+    monkeypatch.setattr(model.asker, "ask", ask)
     model.score(view, prompts[:1])
     assert seen[0].endswith("<think>\n\n</think>\n\n")
     monkeypatch.setattr(
-        model.processor, "chat_template", plain + "{% if enable_thinking is not false %}<think>{% endif %}"
+        model.chat.processor, "chat_template", plain + "{% if enable_thinking is not false %}<think>{% endif %}"
     )
     model.score(view, prompts[:1])
     assert seen[1].endswith("assistant\n")
@@ -203,7 +232,7 @@ def test_thoughts_are_closed_before_the_answer(
 def test_never_without_the_frames(model: TransformersModel, drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view, prompts = asked(drawn)
     blind = "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}"
-    monkeypatch.setattr(model.processor, "chat_template", blind)
+    monkeypatch.setattr(model.chat.processor, "chat_template", blind)
     for scores in model.score(view, prompts):
         assert scores.error
         assert not scores.logprobs
@@ -226,18 +255,17 @@ def test_a_failing_forward_is_an_error_on_the_question(
     model: TransformersModel, drawn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view, prompts = asked(drawn, 1)
-    plain, calls = model._logits, []
+    whole, calls = model.asker._suffixes, []
 
-    def sometimes(inputs: Any) -> Any:
+    def sometimes(*args: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
-            raise RuntimeError("out of\nmemory")
-        return plain(inputs)
+            raise RuntimeError("out of\nluck")
+        return whole(*args)
 
-    monkeypatch.setattr(model, "_logits", sometimes)
-    first, *rest = model.score(view, prompts)
-    assert first.error == "RuntimeError: out of memory"
-    assert not any(s.error for s in rest)
+    monkeypatch.setattr(model.asker, "_suffixes", sometimes)
+    errors = [s.error for s in model.score(view, prompts)]
+    assert sorted(errors) == ["", "", "RuntimeError: out of luck"]
 
 
 # -- user errors -------------------------------------------------------------------------------------------------------
@@ -314,7 +342,20 @@ def test_the_commit_of_a_repository(
     assert not found.score(view, prompts)[0].error
 
 
-@pytest.mark.parametrize(("given", "says"), [({"device": "tpu"}, "--device tpu"), ({"dtype": "int4"}, "--dtype int4")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"device": "tpu"}, "--device tpu"),
+        ({"device": "cuda:x"}, "cuda:NUMBER"),
+        ({"device": "cuda:99"}, "cuda:99"),
+        ({"device": "cpu", "dtype": "int4"}, "--dtype int4"),
+        ({"device": "cpu", "dtype": "float16"}, "needs a GPU"),
+        ({"device_map": "balancd"}, "did you mean 'balanced'?"),
+        ({"device": "cpu", "device_map": "auto"}, "exclude each other"),
+        ({"device": "cpu", "attention": "flash"}, "--attention flash: must be"),
+        ({"device": "cpu", "attention": "flash_attention_2"}, "needs a GPU; sdpa"),
+    ],
+)
 def test_devices_and_types(tiny_vlm: Path, drawn: Path, given: dict[str, str], says: str) -> None:
     with pytest.raises(UserError) as e:
         open_model(str(tiny_vlm), Options(drawn, **given))
@@ -325,6 +366,40 @@ def test_bfloat16_runs(tiny_vlm: Path, drawn: Path) -> None:
     found = open_model(str(tiny_vlm), Options(drawn, device="cpu", dtype="bfloat16"))
     view, prompts = asked(drawn)
     assert not any(s.error for s in found.score(view, prompts))
+
+
+def test_it_writes(model: TransformersModel, drawn: Path) -> None:
+    view, prompts = asked(drawn, 1)
+    written = model.generate(view, prompts, 5)
+    assert [s.id for s in written] == [p.id for p in prompts]
+    assert not any(s.error or s.logprobs for s in written)
+    assert model.generate(view, prompts, 5) == written
+    assert model.generate(view, [], 5) == []
+    begun = model.generate(view, [replace(p, prefill="Best option: (") for p in prompts], 5)
+    assert not any(s.text.startswith("Best option: (") for s in begun)  # what it wrote, not what it was given
+    assert [s.text for s in begun] != [s.text for s in written]
+    told = model.generate(view, [replace(p, system="Answer in one word.") for p in prompts], 5)
+    assert [s.text for s in told] != [s.text for s in written]
+    assert model.score(view, prompts) != model.score(view, [replace(p, system="You see well.") for p in prompts])
+
+
+def test_who_knows_letters_alone_says_so(drawn: Path) -> None:
+    with pytest.raises(UserError, match="gives letters and no text"):
+        open_model("baseline:longest", Options(drawn)).generate(*asked(drawn), 5)
+
+
+@pytest.mark.parametrize("given", [{"attention": "eager"}, {"device_map": "auto"}, {"share": False}])
+def test_options_that_change_no_letter(
+    model: TransformersModel, tiny_vlm: Path, drawn: Path, given: dict[str, Any]
+) -> None:
+    device = {} if "device_map" in given else {"device": "cpu"}
+    found = open_model(str(tiny_vlm), Options(drawn, **device, **given))
+    view, prompts = asked(drawn, 1)
+    for mine, theirs in zip(found.score(view, prompts), model.score(view, prompts), strict=True):
+        assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-3)
+        assert mine.mode == ("plain" if given.get("share") is False else "prefix")
+    assert isinstance(found, TransformersModel)
+    assert found.asker.model.config._attn_implementation == given.get("attention", "sdpa")
 
 
 def test_the_commit_changes_with_the_weights(tiny_vlm: Path, tmp_path: Path) -> None:

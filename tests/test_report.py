@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -84,7 +87,10 @@ def test_it_shows_what_it_promises(page: str) -> None:
         "baseline:chance",
         "Motion questions, 3 models",
         "no interval: 1 source video(s); an interval needs at least 5",
-        "By kind of question",
+        "By kind",
+        "Position of the answer",
+        "What was not scored",
+        "some model is wrong",
         "Which way does the square go?",
         "to the left ✓",
         "direction(square) = left",
@@ -147,6 +153,66 @@ def test_it_goes_on_without_a_clip_or_its_tracks(tmp_path: Path) -> None:
         path.unlink()
     text = write_report([result], tmp_path / "page.html").read_text()
     assert "the data set has no tracks of this clip" in text
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PROBE = """<script>
+const seen = s => [...document.querySelectorAll(s)].filter(e => e.offsetParent !== null).length;
+const found = {};
+for (const input of document.querySelectorAll(".filters input")) {
+  input.click();
+  found[input.id] = [seen(".question"), seen(".clip")];
+  document.getElementById("f-state-all").click();
+  document.getElementById("f-class-all").click();
+}
+const images = [...document.images];
+images.forEach(i => { i.loading = "eager"; });
+Promise.all(images.map(i => i.decode().then(() => 1, () => 0))).then(good => {
+  found.images = [good.reduce((a, b) => a + b, 0), images.length];
+  found.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const out = document.createElement("pre");
+  out.id = "found";
+  out.textContent = JSON.stringify(found);
+  document.body.append(out);
+});
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
+@pytest.mark.parametrize("width", [1280, 420])
+def test_it_opens_in_a_real_browser_without_a_network(page: str, tmp_path: Path, width: int) -> None:
+    """The probe is a script, which the page's own policy forbids: in this copy the policy is taken out."""
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', page)
+    assert policy
+    (tmp_path / "page.html").write_text(page.replace(policy[0], "").replace("</body>", f"{PROBE}</body>"))
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --virtual-time-budget=8000 --dump-dom"
+    for attempt in range(6):  # headless Chromium's clock may run out before the pictures are decoded
+        done = subprocess.run(
+            [
+                *(str(CHROMIUM), *flags.split(), "--host-resolver-rules=MAP * ~NOTFOUND", f"--window-size={width},900"),
+                *(f"--user-data-dir={tmp_path / f'profile{attempt}'}", f"file://{tmp_path / 'page.html'}"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        told = re.search(r'<pre id="found">(.*?)</pre>', done.stdout)
+        if told:
+            break
+    assert told, done.stderr[-500:]
+    found = json.loads(told[1])
+    good, images = found.pop("images")
+    assert good == images > 0
+    assert found.pop("wide") == 0
+    everything = found["f-class-all"]
+    assert found["f-state-all"] == everything == [3, 1]
+    by_kind = [n for name, (n, _) in found.items() if re.fullmatch(r"f-c\d+", name)]
+    assert sum(by_kind) == 3
+    assert all(0 < n < 3 for n in by_kind)
+    assert found["f-failed"][0] == 3  # one of the models always fails
+    assert 0 < found["f-wrong"][0] <= 3
 
 
 def test_user_errors(tmp_path: Path) -> None:

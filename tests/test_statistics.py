@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
-from fm_eval_harness.statistics import MIN_CLUSTERS, accuracy, chance, cluster_bootstrap, holm, mcnemar
+from fm_eval_harness.statistics import (
+    MIN_CLUSTERS,
+    chance,
+    cluster_bootstrap,
+    detectable,
+    holm,
+    mcnemar,
+    sign_flip,
+)
 
 items = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=1, max_size=60)
 
@@ -21,7 +32,9 @@ def slow_bootstrap(values: list[float], clusters: list[str], seed: int, draws: i
     for row in rng.integers(0, len(names), size=(draws, len(names))):
         pooled = [v for i in row for v, c in zip(values, clusters, strict=True) if c == names[i]]
         means.append(sum(pooled) / len(pooled))
-    low, high = np.percentile(means, [2.5, 97.5])
+    k = len(names)
+    tail = 100 * float(norm.cdf(-math.sqrt(k / (k - 1)) * t.ppf(0.975, k - 1)))
+    low, high = np.percentile(means, [tail, 100 - tail])
     return float(low), float(high)
 
 
@@ -107,8 +120,53 @@ def test_holm_of_a_known_case() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
-def test_accuracy_and_chance() -> None:
-    assert accuracy([True, False, True, True]) == 0.75
-    assert accuracy([]) is None
+def test_chance() -> None:
     assert chance([2, 4]) == 0.375
     assert chance([]) is None
+
+
+def slow_sign_flip(values: list[float], clusters: list[int]) -> float:
+    """The definition: every way of turning the videos round, those as far from 0 as what was seen."""
+    names = sorted(set(clusters))
+    sums = [sum(v for v, c in zip(values, clusters, strict=True) if c == n) for n in names]
+    ways = [abs(sum(s * x for s, x in zip(sums, way, strict=True))) for way in product((1, -1), repeat=len(sums))]
+    return sum(w >= abs(sum(sums)) - 1e-9 for w in ways) / len(ways)
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(0, 7)), min_size=1, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_the_paired_test_is_the_slow_one(made: list[tuple[float, int]]) -> None:
+    values, clusters = [v for v, _ in made], [c for _, c in made]
+    got = sign_flip(values, clusters)
+    assert got == pytest.approx(slow_sign_flip(values, clusters))
+    assert got == sign_flip([-v for v in values], clusters)
+    assert 0 < got <= 1
+
+
+def test_drawn_ways_agree_with_all_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    values = [float(x) for x in rng.choice([-1, 0, 1, 1], 60)]
+    clusters = [i // 5 for i in range(60)]
+    exact = sign_flip(values, clusters)
+    monkeypatch.setattr("fm_eval_harness.statistics._ALL", 0)
+    assert sign_flip(values, clusters, draws=20_000) == pytest.approx(exact, abs=0.015)
+
+
+def test_one_video_alone_shows_nothing() -> None:
+    assert sign_flip([1.0] * 50, ["v"] * 50) == 1.0
+    assert sign_flip([], []) == 1.0
+    assert sign_flip([0.0, 0.0], ["a", "b"]) == 1.0
+
+
+def test_the_smallest_difference_that_can_be_found() -> None:
+    rng = np.random.default_rng(1)
+
+    def at(videos: int, each: int) -> float:
+        per_video = np.repeat(rng.normal(0, 0.3, videos), each)
+        return detectable(list(per_video), [i // each for i in range(videos * each)]) or math.inf
+
+    assert at(400, 5) < at(100, 5) < at(25, 5)
+    assert at(100, 50) == pytest.approx(at(100, 5), rel=0.35)  # more questions a video do not help
+    assert detectable([1.0, 0.0], ["a", "b"]) is None
+    same = detectable([0.5] * 10, list(range(10)))
+    assert same == pytest.approx(0.0)

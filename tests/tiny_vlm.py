@@ -85,7 +85,7 @@ def save_tiny_vlm(folder: Path) -> Path:
         vision_start_token_id=token("<|vision_start|>"),
         vision_end_token_id=token("<|vision_end|>"),
     )
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # so small that two would only wait for each other
     torch.manual_seed(0)
     model = Qwen2_5_VLForConditionalGeneration(config)
     with torch.no_grad():  # larger weights than a fresh model's, so that the answer depends on the picture

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fm_eval_harness.answers import credit
 from fm_eval_harness.results import answered
 from fm_eval_harness.runs import RunResult, Sample
-from fm_eval_harness.statistics import cluster_bootstrap, holm, mcnemar
+from fm_eval_harness.statistics import cluster_bootstrap, detectable, holm, mcnemar, sign_flip
 from fm_hub.errors import UserError
 
 __all__ = ["SAME", "check_same_questions", "compare"]
 
-SAME = ("task.name", "dataset.config", "dataset.split", "limit", "dataset.content_sha256")
+SAME = ("task.name", "task.type", "dataset.config", "dataset.split", "limit", "dataset.content_sha256")
+Pair = tuple[Sample, Sample]
 
 
 def compare(runs: Sequence[RunResult], seed: int = 0) -> dict[str, Any]:
     """Compare each run with the first, on the questions that both answered.
 
-    The result has ``models`` (the figures of each run) and ``pairs``: the difference in accuracy with its
-    interval over source videos, and McNemar's exact test (``p``; ``p_holm`` corrected for the number of
-    pairs). The test takes questions as independent; the interval does not. Raises
-    :class:`~fm_hub.errors.UserError` if the runs asked different questions.
+    The result has ``models`` (the figures of each run) and ``pairs``: the ``difference`` in accuracy with its
+    interval over source videos, ``p`` of the paired test over source videos (``p_holm`` corrected for the number
+    of pairs), ``p_mcnemar`` of McNemar's exact test, which takes questions as independent, ``detectable`` the
+    smallest difference that a comparison of this size would find, and ``by`` the same for every class of
+    questions, where ``p_holm`` is corrected for their number. Raises :class:`~fm_hub.errors.UserError` if the
+    runs asked different questions.
     """
     if len(runs) < 2:
         raise UserError("compare needs two or more run folders")
@@ -29,9 +33,8 @@ def compare(runs: Sequence[RunResult], seed: int = 0) -> dict[str, Any]:
     first, pairs = runs[0], []
     for other in runs[1:]:
         pairs.append(_pair(first, other, seed))
-    for pair, p in zip(pairs, holm([p["p"] for p in pairs]), strict=True):
-        pair["p_holm"] = round(p, 6)
-    figures = ("n", "n_scored", "n_error", "coverage", "accuracy", "ci95", "ci95_note", "chance", "self_made")
+    _correct(pairs)
+    figures = ("n", "n_scored", "n_error", "coverage", "metric", "accuracy", "ci95", "ci95_note", "chance", "self_made")
     return {
         "schema": 1,
         "models": [{"model": r.model, "run": str(r.folder), **{f: r.results[f] for f in figures}} for r in runs],
@@ -60,23 +63,52 @@ def _field(config: dict[str, Any], name: str) -> Any:
 
 def _pair(a: RunResult, b: RunResult, seed: int) -> dict[str, Any]:
     theirs = {(s["id"], s["row_sha"]): s for s in b.samples}
-    both: list[tuple[Sample, Sample]] = []
+    both: list[Pair] = []
     for x in a.samples:
         y = theirs.get((x["id"], x["row_sha"]))
         if y is not None and answered(x) and answered(y):
             both.append((x, y))
-    gaps = [float(x["correct"]) - float(y["correct"]) for x, y in both]
-    interval = cluster_bootstrap(gaps, [x["source_id"] for x, _ in both], seed)
-    only_a, only_b = sum(g > 0 for g in gaps), sum(g < 0 for g in gaps)
+    by: dict[str, dict[str, list[Pair]]] = {"kind": {}, "type": {}}
+    for x, y in both:
+        for name, classes in by.items():
+            classes.setdefault(x[name], []).append((x, y))
+    scored = a.results["n"] - a.results["n_unkeyed"]
     return {
         "a": a.model,
         "b": b.model,
-        "n": len(both),
-        "coverage": round(len(both) / a.results["n"], 6),
+        "coverage": round(len(both) / scored, 6) if scored else 0.0,
+        **_figures(both, seed),
+        "by": {
+            name: {value: _figures(part, seed) for value, part in sorted(classes.items())}
+            for name, classes in by.items()
+            if len(classes) > 1
+        },
+    }
+
+
+def _figures(both: Sequence[Pair], seed: int) -> dict[str, Any]:
+    """The figures of one set of pairs."""
+    gaps = [credit(x) - credit(y) for x, y in both]
+    sources = [x["source_id"] for x, _ in both]
+    interval = cluster_bootstrap(gaps, sources, seed)
+    least = detectable(gaps, sources)
+    only_a, only_b = sum(g > 0 for g in gaps), sum(g < 0 for g in gaps)
+    return {
+        "n": len(gaps),
         "difference": round(sum(gaps) / len(gaps), 6) if gaps else None,
         "ci95": None if interval.ci95 is None else [round(v, 6) for v in interval.ci95],
         "ci95_note": interval.note,
         "only_a": only_a,
         "only_b": only_b,
-        "p": round(mcnemar(only_a, only_b), 6),
+        "p": round(sign_flip(gaps, sources, seed), 6),
+        "p_mcnemar": round(mcnemar(only_a, only_b), 6),
+        "detectable": None if least is None else round(least, 6),
     }
+
+
+def _correct(pairs: list[dict[str, Any]]) -> None:
+    """Add ``p_holm``: over the pairs, and in each pair over the classes of one breakdown."""
+    groups = [pairs, *(list(classes.values()) for pair in pairs for classes in pair["by"].values())]
+    for group in groups:
+        for part, p in zip(group, holm([x["p"] for x in group]), strict=True):
+            part["p_holm"] = round(p, 6)

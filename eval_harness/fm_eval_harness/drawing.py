@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fm_hub.records import VISIBLE, Frames, Track
 
-__all__ = ["COLOURS", "Style", "data_url", "draw_frame", "names_of", "pick_frames"]
+__all__ = ["COLOURS", "Style", "data_url", "draw_frame", "names_of", "pick_frames", "small_frame"]
 
 Image8 = NDArray[np.uint8]
 COLOURS = ("#ff5a36", "#22b8ff", "#ffd23f", "#5fd97a", "#c77dff", "#ff8fb3", "#2fd6b5", "#f4a259")
@@ -85,6 +85,15 @@ def draw_frame(
     canvas = canvas.resize((out_w, out_h), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     canvas.save(buffer, "JPEG", quality=76, optimize=True)
+    return buffer.getvalue()
+
+
+def small_frame(picture: Image8) -> bytes:
+    """One frame as a JPEG, 320 pixels wide, with nothing drawn on it."""
+    height, width = picture.shape[:2]
+    small = Image.fromarray(picture).convert("RGB").resize((WIDTH, max(1, round(WIDTH * height / width))))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=76, optimize=True)
     return buffer.getvalue()
 
 

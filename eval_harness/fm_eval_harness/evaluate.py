@@ -1,33 +1,34 @@
-"""The evaluation of one model on one data set: the loop, and what a run writes.
+"""The evaluation of one model on one data set, from what the user says to the run's folder.
 
-Questions are grouped by clip and view, and each group is one call of the model. What a group gave is on the
-disk before the next begins, so a killed run goes on where it stopped.
+Questions are grouped by clip and view, and each group is one call of the model, while the next views are decoded
+in the background. What a group gave is on the disk before the next begins, so a killed run goes on where it
+stopped.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fm_eval_harness.location import Location, locate
+from fm_eval_harness.answers import check_can_answer
+from fm_eval_harness.asking import Asking, Progress
+from fm_eval_harness.location import locate
+from fm_eval_harness.outcome import write_outcome
+from fm_eval_harness.parsing import PARSER_VERSION
+from fm_eval_harness.policy import Policy
 from fm_eval_harness.prompts import prompt_sha
-from fm_eval_harness.questions import Item, content_of, groups, prompt_of, select
-from fm_eval_harness.results import self_made_note, summarise
-from fm_eval_harness.results_hub import write_eval_results
-from fm_eval_harness.runs import RESULTS, RunResult, Sample, append, load_run, open_folder, read_samples, write_json
-from fm_eval_harness.task import load_task
-from fm_hub.errors import EmptyFile, ItemError, UnreadableFile, UserError
-from fm_hub.models import Model, Options, Prompt, Scores, View, open_model
-from fm_hub.tables import inside
+from fm_eval_harness.questions import content_of, prompt_of, select
+from fm_eval_harness.ranks import joined
+from fm_eval_harness.runs import RunResult, load_run, open_folder, read_trials
+from fm_eval_harness.task import STANDARD, load_task
+from fm_eval_harness.trials import check_trials, parse_controls, trials_of
+from fm_hub.decoders import DECODERS
+from fm_hub.errors import UserError
+from fm_hub.models import Model, Options, open_model
 
-__all__ = ["Progress", "run"]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of questions done and their total."""
+__all__ = ["run"]
 
 
 def run(
@@ -37,14 +38,26 @@ def run(
     task: str = "foundationmotion",
     config: str | None = None,
     split: str | None = None,
-    n_frames: int = 16,
-    max_side: int | None = 448,
+    profile: str = STANDARD,
+    answers: str | None = None,
+    n_frames: int | None = None,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    max_side: int | None = None,
+    max_pixels: int | None = None,
+    decoder: str = "pyav",
+    controls: Sequence[str] = (),
+    circular: bool = False,
     output: str | Path = "runs",
     limit: int | None = None,
+    on_error: str = "skip",
     device: str = "auto",
     dtype: str = "auto",
+    device_map: str | None = None,
+    attention: str = "auto",
     revision: str | None = None,
-    batch_size: int = 8,
+    batch_size: int | None = None,
+    share: bool = True,
     seed: int = 0,
     report: bool = True,
     on_progress: Progress | None = None,
@@ -52,21 +65,36 @@ def run(
     """Score a model on the questions of a data set, and write the run's folder below ``output``.
 
     ``model`` is a spec (a Hub id, a folder, ``baseline:chance`` ...) or a :class:`~fm_hub.models.Model`.
-    ``dataset`` is a folder or ``OWNER/NAME[@rev]``; None means ./foundationmotion or ``FM_HUB_REPO``. A run
-    that was killed goes on where it stopped; a question that failed before is asked again. Raises a
-    :class:`~fm_hub.errors.UserError` before anything is written.
+    ``dataset`` is a folder or ``OWNER/NAME[@rev]``; None means the task's own, else ./foundationmotion or
+    ``FM_HUB_REPO``. ``profile`` is a way of asking that the task names, ``answers`` replaces its ``scoring``.
+    Frames are ``n_frames`` a view, or ``fps`` a second up to ``max_frames`` (64); with neither, as the task says,
+    else 16; ``decoder`` reads them. ``controls`` (see :data:`~fm_eval_harness.trials.CONTROLS`) and ``circular``
+    ask each question again, in other frames or in every rotation of its options. A run that was killed goes on
+    where it stopped; a question that failed before is asked again. Under torchrun each process asks its share.
+    Raises a :class:`~fm_hub.errors.UserError` before anything is written, and with ``on_error="fail"``
+    :class:`~fm_hub.errors.ItemFailed` at the first question that fails.
     """
-    if n_frames < 1 or (limit is not None and limit < 1) or (max_side is not None and max_side < 1):
-        raise UserError("--frames, --limit and --max-side must be at least 1")
-    plan = load_task(task)
-    where = locate(dataset if dataset is not None else plan.dataset)
-    wanted, part = config or plan.config, split or plan.split
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit {limit}: must be at least 1")
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"--batch-size {batch_size}: must be at least 1")
+    if on_error not in ("skip", "fail"):
+        raise UserError(f"--on-error {on_error}: must be skip or fail")
+    asked_controls = parse_controls(",".join(controls))
+    plan = load_task(task, profile).answered(answers)
+    policy = Policy.of(n_frames, fps, max_frames, max_side, max_pixels or plan.max_pixels, decoder, task=plan.frames)
+    DECODERS.load(decoder)()  # known, and its library installed, or an error now
+    where = locate(dataset if dataset is not None else plan.dataset, plan.layout)
+    part = split or plan.split
+    wanted = config if plan.layout is not None else config or plan.table
     items = select(where.path, plan, wanted, part)
     content = content_of(items)
     items = items[:limit]
-    prompts = {i.question.question_id: prompt_of(i, plan) for i in items}
-    options = Options(where.path, device, dtype, revision, batch_size, seed)
+    prompt_of(max(items, key=lambda i: len(i.question.options)), plan)  # letters for all, or an error now
+    options = Options(where.path, device, dtype, revision, batch_size, seed, attention, device_map, share)
     scorer = open_model(model, options) if isinstance(model, str) else model
+    check_can_answer(scorer, plan)
+    check_trials(scorer, plan, asked_controls, circular=circular)
     configuration: dict[str, Any] = {
         "schema": 1,
         "model": scorer.name,
@@ -81,116 +109,37 @@ def run(
             "split": part,
             "content_sha256": content,
         },
-        "task": {"name": plan.name, "version": plan.version, "scoring": plan.scoring, "letters": plan.letters},
+        "task": plan.record(),
+        "parser": PARSER_VERSION,
         "prompt": {"name": plan.prompt, "sha": prompt_sha(plan.prompt)},
-        "frames": n_frames,
-        "max_side": max_side,
+        **policy.as_config(),
         "limit": limit,
         "seed": seed,
         "device": device,
         "dtype": dtype,
+        "device_map": device_map,
+        "attention": attention,
+        "share": share,
+        "batch_size": batch_size,
         "versions": _versions(),
     }
-    folder = open_folder(Path(output), scorer.name, plan.name, configuration)
-    samples = _ask_all(folder, where, scorer, items, prompts, n_frames, max_side, on_progress)
-    note = self_made_note(scorer.name, where.manifest)
-    write_json(folder / RESULTS, summarise(configuration, plan, items, samples, note))
-    result = load_run(folder)
-    write_eval_results(result)
-    if report:
-        from fm_eval_harness.report import write_report
+    with joined() as ranks:
+        if ranks.first:
+            open_folder(Path(output), scorer.name, plan.name, configuration)
+        ranks.wait()
+        folder = open_folder(Path(output), scorer.name, plan.name, configuration)
+        asking = Asking(folder, where, scorer, plan, policy, ranks, on_error == "fail")
+        found = asking.ask([trials_of(i, asked_controls, circular=circular) for i in items], on_progress)
+        ranks.wait()
+        if ranks.first:
+            everything = read_trials(folder) if ranks.world > 1 else found
+            result = write_outcome(folder, where, configuration, plan, items, everything)
+            if report:
+                from fm_eval_harness.report import write_report
 
-        write_report([result], folder / "report.html", dataset=where.path)
-    return result
-
-
-def _ask_all(
-    folder: Path,
-    where: Location,
-    model: Model,
-    items: Sequence[Item],
-    prompts: Mapping[str, Prompt],
-    n_frames: int,
-    max_side: int | None,
-    on_progress: Progress | None,
-) -> dict[str, Sample]:
-    """Ask what has no answer yet, group by group; return the samples by question."""
-    before = read_samples(folder)
-    done = {i.question.question_id: s for i in items if (s := before.get((i.question.question_id, i.row_sha)))}
-    done = {k: s for k, s in done.items() if not s["error"]}
-    todo = [i for i in items if i.question.question_id not in done]
-    where.fetch(i.question.video_file for i in todo)
-    if on_progress:
-        on_progress(len(done), len(items))
-    for group in groups(todo):
-        q = group[0].question
-        view = View(q.clip_id, inside(where.path, q.video_file), q.view_t0, q.view_t1, n_frames, max_side)
-        asked = [prompts[i.question.question_id] for i in group]
-        start = time.monotonic()
-        scores = _scores(model, view, asked)
-        seconds = (time.monotonic() - start) / len(group)
-        new = [_sample(i, s, p, view, seconds) for i, s, p in zip(group, scores, asked, strict=True)]
-        append(folder, new)
-        done |= {s["id"]: s for s in new}
-        if on_progress:
-            on_progress(len(done), len(items))
-    return done
-
-
-def _scores(model: Model, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
-    """One call of the model; whatever goes wrong with this view is an error on its questions."""
-    try:
-        _check_file(view.path)
-        scores = model.score(view, prompts)
-        if [s.id for s in scores] != [p.id for p in prompts]:
-            raise ValueError(f"{model.name} returned {len(scores)} scores that do not fit {len(prompts)} questions")
-        return [_checked(s, p) for s, p in zip(scores, prompts, strict=True)]
-    except ItemError as e:
-        return [Scores(p.id, error=_one_line(e)) for p in prompts]
-    except UserError:
-        raise  # the user's to mend: no other view would do better
-    except Exception as e:  # the item boundary: one bad view must not end a run
-        return [Scores(p.id, error=_one_line(e)) for p in prompts]
-
-
-def _check_file(path: Path) -> None:
-    """No question is asked about a clip that is not there, not even of a model that would not look."""
-    try:
-        size = path.stat().st_size
-    except OSError as e:
-        raise UnreadableFile(f"{path.name}: {e.strerror}") from None
-    if not size:
-        raise EmptyFile(f"{path.name}: zero bytes")
-
-
-def _checked(scores: Scores, prompt: Prompt) -> Scores:
-    if scores.error:
-        return Scores(scores.id, error=" ".join(scores.error.split()))
-    strange = sorted(set(scores.logprobs) - set(prompt.letters))
-    if strange or not all(math.isfinite(v) for v in scores.logprobs.values()):
-        return Scores(scores.id, error="ModelError: scores that are not finite, or for letters that are no options")
-    return scores
-
-
-def _sample(item: Item, scores: Scores, prompt: Prompt, view: View, seconds: float) -> Sample:
-    q = item.question
-    answer = prompt.letters[q.answer]
-    return {
-        "id": q.question_id,
-        "row_sha": item.row_sha,
-        "clip_id": q.clip_id,
-        "source_id": q.source_id,
-        "kind": q.kind,
-        "type": q.type,
-        "answer": answer,
-        "prediction": scores.letter,
-        "correct": not scores.error and scores.letter == answer,
-        "scores": {k: round(v, 6) for k, v in sorted(scores.logprobs.items())},
-        "error": scores.error,
-        "frames": [round(t, 3) for t in view.times()],
-        "view": [q.view_t0, q.view_t1],
-        "seconds": round(seconds, 4),
-    }
+                write_report([result], folder / "report.html", dataset=where.path)
+        ranks.wait()
+        return result if ranks.first else load_run(folder)
 
 
 def _versions() -> dict[str, str]:
@@ -202,7 +151,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:280]}"

@@ -8,22 +8,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fm_eval_harness.drawing import Style, data_url, draw_frame, names_of, pick_frames
+from fm_eval_harness.console import percent
+from fm_eval_harness.drawing import Style, data_url, draw_frame, names_of, pick_frames, small_frame
+from fm_eval_harness.items import Item
+from fm_eval_harness.media import file_of
 from fm_eval_harness.proofs import proof, tracks_in
 from fm_eval_harness.runs import RunResult, Sample
-from fm_hub.claims import Scene
+from fm_hub.claims import Scene, tracks_of
 from fm_hub.errors import ItemError
 from fm_hub.records import Annotation, Clip, Question
 from fm_hub.tables import inside
 from fm_hub.video import read_frames
 
-__all__ = ["exhibit", "weight"]
+__all__ = ["Exhibit", "exhibit", "weight"]
 
 FRAMES = 6
 SHARED = 0.5
 """Questions share a strip of frames if their views overlap by this much of their union."""
 WHOLE = 0.2  # seconds: a view shorter than the clip by less is not worth a remark
 QUESTION_BYTES = 3000
+TEXT = 400  # characters of a written answer that are shown
 
 Exhibit = dict[str, Any]
 
@@ -52,24 +56,37 @@ def exhibit(
     root: Path,
     clip_id: str,
     annotation: Annotation | None,
-    questions: Sequence[Question],
+    items: Sequence[Item],
     runs: Sequence[RunResult],
     answers: Sequence[Mapping[str, Sample]],
 ) -> Exhibit:
-    """One clip, in parts: a strip of frames, and the questions about that stretch of time."""
+    """One clip, in parts: a strip of frames, and the questions about that stretch of time.
+
+    A clip of other people has frames and no tracks.
+    """
     shown: Exhibit = {"id": clip_id, "parts": [], "error": "", "facts": ""}
-    scene, styles = None, dict[str, Style]()
-    if annotation is None:
+    seen = {i.question.question_id: _seen(i, answers) for i in items}
+    questions = [
+        replace(i.question, view_t0=seen[i.question.question_id][0], view_t1=seen[i.question.question_id][1])
+        for i in items
+    ]
+    captions = {i.question.question_id: i.caption.text for i in items if i.caption}
+    foreign = bool(items) and bool(items[0].videos)
+    scene, styles, told = None, dict[str, Style](), set[str]()
+    if foreign:
+        shown["id"], shown["facts"] = items[0].files[0], ""
+    elif annotation is None:
         shown["error"] = "the data set has no tracks of this clip"
     else:
         scene = Scene.of(annotation)
-        styles = names_of(annotation.tracks, set().union(*(tracks_in(scene, q) for q in questions)))
+        told = {t for i in items if i.caption for s in i.caption.sentences for t in tracks_of(s.claim)}
+        styles = names_of(annotation.tracks, told.union(*(tracks_in(scene, q) for q in questions)))
         shown["facts"] = _clip_facts(annotation.clip)
     names = {k: s.name for k, s in styles.items()}
     for part in _parts(questions):
         view: Exhibit = {"frames": [], "tracks": [], "others": 0, "window": f"{part.t0:.1f} to {part.t1:.1f} s"}
         if annotation is not None and scene is not None:
-            focus = set().union(*(tracks_in(scene, q) for q in part.questions))
+            focus = told.union(*(tracks_in(scene, q) for q in part.questions))
             mine = {k: s if k in focus else replace(s, focus=False) for k, s in styles.items()}
             view["tracks"] = [s for s in mine.values() if s.focus]
             view["others"] = len(mine) - len(view["tracks"])
@@ -78,9 +95,39 @@ def exhibit(
                     view["frames"] = _frames(root, annotation, part, mine)
                 except ItemError as e:
                     shown["error"] = f"{type(e).__name__}: the file of this clip cannot be read"
-        view["questions"] = [_question(q, scene, names, annotation, runs, answers) for q in part.questions]
+        elif foreign and not shown["error"]:
+            try:
+                view["frames"] = _plain_frames(root, items[0], part)
+            except ItemError as e:
+                shown["error"] = (
+                    str(e)
+                    if str(e).startswith(type(e).__name__)
+                    else f"{type(e).__name__}: {Path(items[0].files[0]).name}"
+                )
+        view["questions"] = [
+            _question(q, scene, names, annotation, runs, answers) | {"reference": captions.get(q.question_id, "")}
+            for q in part.questions
+        ]
         shown["parts"].append(view)
     return shown
+
+
+def _seen(item: Item, answers: Sequence[Mapping[str, Sample]]) -> tuple[float, float]:
+    """The seconds that were shown: those of a question of other people may end with its video."""
+    q = item.question
+    views = [a[q.question_id]["view"] for a in answers if q.question_id in a]
+    return max(((float(v[0]), float(v[1])) for v in views), key=lambda v: v[1] - v[0], default=(q.view_t0, q.view_t0))
+
+
+def _plain_frames(root: Path, item: Item, part: _Part) -> list[dict[str, str]]:
+    step = (part.t1 - part.t0) / FRAMES
+    times = [part.t0 + (i + 0.5) * step for i in range(FRAMES)]
+    path = file_of(root, item)
+    return [
+        {"url": data_url(small_frame(p)), "t": f"{t:.1f} s"}
+        for t, p in zip(times, read_frames(path, times), strict=True)
+        if p is not None
+    ]
 
 
 def _parts(questions: Sequence[Question]) -> list[_Part]:
@@ -140,11 +187,22 @@ def _question(
 
 def _answer(model: str, sample: Sample | None) -> dict[str, Any]:
     if sample is None:
-        return {"model": model, "said": "", "state": "none", "share": "", "error": "not asked"}
+        return {"model": model, "said": None, "state": "none", "share": "", "error": "not asked", "text": ""}
     if sample["error"]:
-        return {"model": model, "said": "", "state": "failed", "share": "", "error": sample["error"]}
+        return {"model": model, "said": "", "state": "failed", "share": "", "error": sample["error"], "text": ""}
+    text = str(sample.get("text", ""))
+    shown = {
+        "model": model,
+        "said": sample["prediction"],
+        "error": "",
+        "share": "",
+        "text": text[:TEXT] + "…" * (len(text) > TEXT),
+    }
+    if "precision" in sample:
+        parts = ", ".join(f"{k} {percent(sample[k])}" for k in ("precision", "recall", "order"))
+        return {**shown, "state": "scored", "share": f"{sample['score']:.2f} ({parts})"}
     weights = {k: math.exp(v) for k, v in sample["scores"].items()}
     total = sum(weights.values())
-    share = f"{100 * weights[sample['prediction']] / total:.0f} %" if total and sample["prediction"] else ""
-    state = "right" if sample["correct"] else "wrong"
-    return {"model": model, "said": sample["prediction"], "state": state, "share": share, "error": ""}
+    share = f"{100 * weights[sample['prediction']] / total:.0f} %" if total and sample["prediction"] in weights else ""
+    state = "scored" if sample["correct"] is None else "right" if sample["correct"] else "wrong"
+    return {**shown, "state": state, "share": share}

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fm_eval_harness.layouts import Layout
 from fm_hub.errors import BadDataset
 from fm_hub.manifest import MANIFEST, Manifest, read_manifest
 from fm_hub.tables import inside
@@ -16,18 +17,21 @@ from fm_hub.tables import inside
 __all__ = ["DEFAULT_FOLDER", "Location", "locate"]
 
 DEFAULT_FOLDER = "foundationmotion"
-_TABLES = ("benchmark", "mcq", "clips", "frames", "tracks", "camera")
+_TABLES = ("benchmark", "mcq", "qa", "captions", "clips", "frames", "tracks", "camera", "facts")
 _REPO = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 @dataclass(frozen=True)
 class Location:
-    """A data set that can be read: ``id`` as results name it, ``revision`` the commit (empty for a folder)."""
+    """A data set that can be read: ``id`` as results name it, ``revision`` the commit (empty for a folder).
+
+    ``manifest`` is None for data sets of other people.
+    """
 
     id: str
     path: Path
     revision: str
-    manifest: Manifest
+    manifest: Manifest | None
 
     def fetch(self, files: Iterable[str]) -> None:
         """Bring the named files of a repository here; a folder has them already, or they are missing."""
@@ -36,11 +40,14 @@ class Location:
             _download(self.id, self.revision, wanted)
 
 
-def locate(dataset: str | Path | None) -> Location:
+def locate(dataset: str | Path | None, layout: Layout | None = None) -> Location:
     """Find a data set: the one named, else ./foundationmotion, else the repository in ``FM_HUB_REPO``.
 
-    Raises :class:`~fm_hub.errors.BadDataset` in one line.
+    With a ``layout`` it is one of other people, in a folder or on the Hub, and needs no manifest. Raises
+    :class:`~fm_hub.errors.BadDataset` in one line.
     """
+    if dataset is None and layout:
+        raise BadDataset("this task's data set has no address of its own: name its folder with --dataset")
     if dataset is None:
         folder, named = Path(DEFAULT_FOLDER), os.environ.get("FM_HUB_REPO", "")
         if not folder.is_dir() and not named:
@@ -51,10 +58,15 @@ def locate(dataset: str | Path | None) -> Location:
         dataset = folder if folder.is_dir() else named
     path = Path(dataset)
     if path.is_dir():
-        return Location(str(dataset), path.resolve(), "", read_manifest(path))
+        return Location(str(dataset), path.resolve(), "", None if layout else read_manifest(path))
     repo = _REPO.fullmatch(str(dataset)) if isinstance(dataset, str) else None
     if repo is None:
         raise BadDataset(f"{dataset}: no such folder, and not a repository such as OWNER/NAME or OWNER/NAME@REVISION")
+    if layout:
+        # The Hub's patterns want a folder where a glob's ** may be none.
+        wanted = [p for glob_ in layout.parts.values() for p in dict.fromkeys((glob_, glob_.replace("**/", "")))]
+        root = _download(repo["id"], repo["revision"], wanted)
+        return Location(repo["id"], root, root.name, None)
     root = _download(repo["id"], repo["revision"], [MANIFEST, *(f"{t}/*.parquet" for t in _TABLES)])
     return Location(repo["id"], root, root.name, read_manifest(root))
 

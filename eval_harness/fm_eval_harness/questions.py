@@ -4,59 +4,76 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow as pa
 
+from fm_eval_harness.items import Item, groups
 from fm_eval_harness.prompts import render
+from fm_eval_harness.published import read_items
 from fm_eval_harness.task import Task
+from fm_eval_harness.typed import form_of
 from fm_hub.errors import BadDataset, BadTask, UserError
 from fm_hub.models import Prompt
-from fm_hub.records import Question
+from fm_hub.records import Caption, Question
 from fm_hub.tables import SPLITS, from_table, read_table, row_sha
 
-__all__ = ["CONFIGS", "Item", "content_of", "duration_of", "groups", "prompt_of", "select"]
-
-CONFIGS = ("benchmark", "mcq")
+__all__ = ["Item", "content_of", "duration_of", "groups", "prompt_of", "select"]
 
 
-@dataclass(frozen=True)
-class Item:
-    """A question and the hash of its row."""
-
-    question: Question
-    row_sha: str
-
-    @property
-    def place(self) -> tuple[str, float, float, str]:
-        """What items are sorted by: the clip, the view, the question."""
-        q = self.question
-        return q.clip_id, q.view_t0, q.view_t1, q.question_id
-
-    @property
-    def group(self) -> tuple[str, float, float]:
-        """Items of one group are scored in one call: the same clip and view."""
-        return self.place[:3]
-
-
-def select(root: Path, task: Task, config: str, split: str | None) -> list[Item]:
+def select(root: Path, task: Task, config: str | None, split: str | None) -> list[Item]:
     """The items of a config (and of one split, or of all), sorted by clip, view and id.
 
-    Raises :class:`~fm_hub.errors.UserError` if there are none, naming what there is.
+    Of a data set with a layout, ``config`` is one of its parts. Raises :class:`~fm_hub.errors.UserError` if there
+    are none, naming what there is.
     """
-    if config not in CONFIGS:
-        raise UserError(f"--config {config}: must be {' or '.join(CONFIGS)}")
+    if task.layout is not None:
+        if split is not None:
+            raise UserError(
+                f"--split {split}: task {task.name} has parts ({', '.join(task.layout.parts)}): see --config"
+            )
+        return read_items(task.layout, root, config, task.letters, task.name)
+    config = config or task.table
+    if config not in task.tables:
+        raise UserError(f"--config {config}: must be {' or '.join(task.tables)}")
     if split is not None and split not in SPLITS:
         raise UserError(f"--split {split}: must be {', '.join(SPLITS)}; leave it out for all")
     table = _renamed(read_table(root, config, split), task)
     if not len(table):
-        raise UserError(_nothing(root, config, split))
+        raise UserError(_nothing(root, config, split, task.tables))
     if not task.columns:
         _check_rows(root, config, table)
-    items = map(Item, from_table(config, table), map(str, table.column("row_sha").to_pylist()))
-    return sorted(items, key=lambda i: i.place)
+    records, shas = from_table(config, table), map(str, table.column("row_sha").to_pylist())
+    if task.type == "caption":
+        return sorted(map(_described, records, shas), key=lambda i: i.place)
+    return sorted(map(Item, records, shas), key=lambda i: i.place)
+
+
+def _described(caption: Caption, sha: str) -> Item:
+    """A caption as something to ask for: the whole clip is its view."""
+    question = Question(
+        question_id=caption.caption_id,
+        clip_id=caption.clip_id,
+        source_id=caption.source_id,
+        split=caption.split,
+        video_file=caption.video_file,
+        type="caption",
+        kind="caption",
+        difficulty=cast("Any", ""),
+        view_t0=0.0,
+        view_t1=float("inf"),
+        text="",
+        options=(),
+        answer=-1,
+        answer_type="caption",
+        template="",
+        template_args="{}",
+        grounding=caption.grounding,
+        provenance=caption.provenance,
+    )
+    return Item(question, sha, caption=caption)
 
 
 def _check_rows(root: Path, config: str, table: pa.Table) -> None:
@@ -74,25 +91,38 @@ def content_of(items: Sequence[Item]) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def groups(items: Sequence[Item]) -> list[list[Item]]:
-    """The items by clip and view; each group is one call of the model."""
-    return [list(members) for _, members in groupby(items, key=lambda i: i.group)]
+def prompt_of(item: Item, task: Task, n_frames: int = 0) -> Prompt:
+    """The question as a model gets it: no answer, and no margins, as their sign would tell it.
 
-
-def prompt_of(item: Item, task: Task) -> Prompt:
-    """The question as a model gets it: no answer, and no margins, as their sign would tell it."""
+    An open question has no letters, and its options do not go along either. ``n_frames`` is for templates that
+    name the number of frames.
+    """
     q = item.question
-    letters = tuple(task.letters[: len(q.options)])
-    if len(letters) < len(q.options):
+    letters = tuple(task.letters[: len(q.options)]) if task.type == "mcq" else ()
+    if task.type == "mcq" and len(letters) < len(q.options):
         raise BadTask(f"task {task.name}: {len(task.letters)} letters, but a question has {len(q.options)} options")
-    text = render(task.prompt, q.text, letters, [o.text for o in q.options])
-    options = tuple(replace(o, margin=0.0) for o in q.options)
-    return Prompt(q.question_id, text, letters, replace(q, answer=-1, options=options))
+    phrases = "; ".join(sorted(o.text for o in q.options))
+    text = render(
+        task.prompt,
+        q.text,
+        letters,
+        [o.text for o in q.options] if letters else [],
+        style=task.style,
+        words={
+            "{published}": item.published or q.text,
+            "{hint}": task.hints.get(form_of(q) if q.options else "", "").replace("{phrases}", phrases),
+            "{n_frames}": str(n_frames),
+        },
+    )
+    options = tuple(replace(o, margin=0.0) for o in q.options) if letters else ()
+    hidden = replace(q, answer=-1, options=options)
+    return Prompt(q.question_id, text, letters, hidden, task.system, task.prefill)
 
 
-def duration_of(question: Question) -> str:
-    """The class of the view's length."""
-    seconds = question.view_t1 - question.view_t0
+def duration_of(seconds: float) -> str:
+    """The class of a view's length in seconds; ``unknown`` where its video could not be opened."""
+    if not seconds > 0:
+        return "unknown"
     for limit in (2, 5, 10):
         if seconds < limit:
             return f"under {limit} s"
@@ -109,9 +139,9 @@ def _renamed(table: pa.Table, task: Task) -> pa.Table:
     return table.rename_columns([back.get(n, n) for n in table.column_names])
 
 
-def _nothing(root: Path, config: str, split: str | None) -> str:
+def _nothing(root: Path, config: str, split: str | None, tables: Sequence[str]) -> str:
     asked = f"{config}/{split}" if split else config
-    filled = [f"{c}/{s} ({n})" for c in CONFIGS for s in SPLITS if (n := len(read_table(root, c, s)))]
+    filled = [f"{c}/{s} ({n})" for c in tables for s in SPLITS if (n := len(read_table(root, c, s)))]
     if not filled:
         raise BadDataset(f"{root}: no questions at all; build it from videos in which something moves")
     return f"no questions in {asked}; rows are in {', '.join(filled)}: choose with --config and --split"

@@ -1,6 +1,6 @@
 """The report: one HTML page that shows what was asked, the proof of the key, and what each model said.
 
-The page is whole in itself: pictures are data URLs, there is no script, and nothing is fetched.
+The page is whole in itself: pictures are data URLs, there is no script (the filters are CSS), and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ import jinja2
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fm_eval_harness.charts import by_class, failures, positions, radar
 from fm_eval_harness.compare import check_same_questions
 from fm_eval_harness.console import interval, percent
-from fm_eval_harness.exhibits import exhibit, weight
+from fm_eval_harness.drawing import COLOURS
+from fm_eval_harness.exhibits import Exhibit, exhibit, weight
+from fm_eval_harness.questions import Item, select
 from fm_eval_harness.runs import RunResult, Sample, load_run
+from fm_eval_harness.task import Task
 from fm_hub.errors import BadDataset, BadOutput, UserError
-from fm_hub.records import Annotation, Question
+from fm_hub.records import Annotation
 from fm_hub.tables import from_table, shards, to_rows
 
 __all__ = ["write_report"]
 
 MAX_BYTES = 4_400_000
 """Of pictures and text on one page: mail and chat programs still take it."""
+STATES = {"wrong": "some model is wrong", "differ": "models differ", "failed": "failed or not understood"}
+"""The states of a question that the page can be filtered by: the class in the page, and the words for it."""
 _TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
@@ -48,12 +54,16 @@ def write_report(
         raise BadDataset(f"{root}: the data set of this run is not there; say where with --dataset")
     answers = [{s["id"]: s for s in run.samples} for run in runs]
     order = _most_telling(answers)
-    questions = _questions(root, runs[0], order[:max_clips])
-    scenes = _annotations(root, list(questions))
+    task = Task.of_record(runs[0].config["task"])
+    items = _items(root, runs[0], task, order[:max_clips])
+    scenes = {} if task.layout else _annotations(root, list(items))
+    name, rows = by_class(runs)
+    classes = {row["name"]: f"c{i}" for i, row in enumerate(rows)} if name in ("kind", "type") else {}
     shown: list[dict[str, Any]] = []
     size = 0
     for clip_id in order[:max_clips]:
-        clip = exhibit(root, clip_id, scenes.get(clip_id), questions.get(clip_id, []), runs, answers)
+        clip = exhibit(root, clip_id, scenes.get(clip_id), items.get(clip_id, []), runs, answers)
+        _mark(clip, name, classes)
         size += weight(clip)
         if shown and size > MAX_BYTES:
             break
@@ -62,9 +72,11 @@ def write_report(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        **{"models": [_model(r) for r in runs], "kinds": _kinds(runs), "clips": shown},
+        **{"models": [_model(r, k) for k, r in enumerate(runs)], "breakdown": name, "rows": rows, "clips": shown},
+        **{"radar": radar(rows, runs), "positions": positions(runs), "failures": failures(runs)},
+        **{"classes": classes, "states": STATES, "task": task},
         **{"n_clips": len(order), "n_questions": runs[0].results["n"], "results": runs[0].results},
-        **{"config": runs[0].config, "chance": runs[0].results["chance"] or 0.0},
+        **{"config": runs[0].config, "chance": runs[0].results["chance"]},
     )
     output = Path(output)
     tmp = output.with_name(f".{output.name}.{os.getpid()}.tmp")
@@ -105,15 +117,31 @@ def _rows(root: Path, config: str, clips: Sequence[str]) -> list[Any]:
     return records
 
 
-def _questions(root: Path, run: RunResult, clips: Sequence[str]) -> dict[str, list[Question]]:
+def _items(root: Path, run: RunResult, task: Task, clips: Sequence[str]) -> dict[str, list[Item]]:
     # A rebuilt data set may hold the same question with other letters: answers belong to the row, not to the id.
     asked = {(s["id"], s["row_sha"]) for s in run.samples}
-    found: dict[str, list[Question]] = {}
-    config = str(run.config["dataset"]["config"])
-    for q in _rows(root, config, clips):
-        if (q.question_id, to_rows(config, [q])[0]["row_sha"]) in asked:
-            found.setdefault(q.clip_id, []).append(q)
-    return found
+    config = run.config["dataset"]["config"]
+    if task.layout is not None or task.type == "caption":
+        found = select(root, task, config, run.config["dataset"]["split"])
+    else:
+        found = [Item(q, to_rows(config, [q])[0]["row_sha"]) for q in _rows(root, config, clips)]
+    by: dict[str, list[Item]] = {}
+    for item in found:
+        if item.question.clip_id in clips and (item.question.question_id, item.row_sha) in asked:
+            by.setdefault(item.question.clip_id, []).append(item)
+    return by
+
+
+def _mark(clip: Exhibit, breakdown: str, classes: Mapping[str, str]) -> None:
+    """Give each question the classes that the filters go by."""
+    for part in clip["parts"]:
+        for q in part["questions"]:
+            said = {a["state"] for a in q["answers"]} - {"none"}
+            marks = [classes.get(q[breakdown], "")] if classes else []
+            marks += ["wrong"] if "wrong" in said else []
+            marks += ["differ"] if {"right", "wrong"} <= said else []
+            marks += ["failed"] if any(a["state"] == "failed" or a["said"] == "" for a in q["answers"]) else []
+            q["marks"] = " ".join(filter(None, marks))
 
 
 def _annotations(root: Path, clips: Sequence[str]) -> dict[str, Annotation]:
@@ -128,9 +156,14 @@ def _annotations(root: Path, clips: Sequence[str]) -> dict[str, Annotation]:
     }
 
 
-def _model(run: RunResult) -> dict[str, Any]:
+def _model(run: RunResult, place: int) -> dict[str, Any]:
     r = run.results
     return {
+        "colour": COLOURS[place % len(COLOURS)],
+        "metric": r["metric"],
+        "n_unparsed": r["n_unparsed"],
+        "generation": r.get("generation"),
+        "facts": {k: percent(v) for k, v in r["facts"].items()} if "facts" in r else None,
         "name": run.model,
         "commit": str(r["model"]["commit"]),
         "accuracy": percent(r["accuracy"]),
@@ -145,18 +178,4 @@ def _model(run: RunResult) -> dict[str, Any]:
         "n_error": r["n_error"],
         "coverage": percent(r["coverage"]),
         "note": r["self_made_note"],
-        "baseline": run.model.startswith("baseline:"),
     }
-
-
-def _kinds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """A row a question kind: how many, chance, and each model's accuracy with a strength for its shade."""
-    rows = []
-    for kind, part in runs[0].results["by"].get("kind", {}).items():
-        cells = []
-        for run in runs:
-            mine = run.results["by"]["kind"].get(kind)
-            share = mine["accuracy"] if mine else None
-            cells.append({"text": percent(share), "shade": 0 if share is None else round(45 * share)})
-        rows.append({"kind": kind, "n": part["n"], "chance": percent(part["chance"]), "cells": cells})
-    return rows

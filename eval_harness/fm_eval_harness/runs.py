@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fm_hub.errors import BadOutput
 
-__all__ = ["RunResult", "Sample", "append", "load_run", "open_folder", "read_samples", "write_json"]
+__all__ = [
+    "RunResult",
+    "Sample",
+    "SampleLog",
+    "Trial",
+    "load_run",
+    "note",
+    "open_folder",
+    "read_samples",
+    "read_trials",
+    "write_json",
+]
 
-CONFIG, SAMPLES, RESULTS = "config.json", "samples.jsonl", "results.json"
+CONFIG, SAMPLES, RESULTS, LOG = "config.json", "samples.jsonl", "results.json", "log.jsonl"
+SYNC_SECONDS = 1.0
+_ALL_SAMPLES = "samples*.jsonl"
+_BLOCK = 1 << 16
 Sample = dict[str, Any]
+Trial = tuple[str, str, str, int]
+"""A question as it was asked: id, row_sha, control ("" for none), rotation of its options (0 for none)."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +97,11 @@ def _refuse_change(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields that decide a score, by dotted name: all but where the data set lies and library versions."""
+    """The fields that decide a score, by dotted name: not where the data set lies, nor versions and batch size."""
     out: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
-        if name == "versions":
+        if name in ("versions", "batch_size"):
             continue
         if isinstance(value, Mapping):
             out |= _flat(value, f"{name}.")
@@ -91,53 +110,114 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def read_samples(folder: Path) -> dict[tuple[str, str], Sample]:
-    """The samples by (id, row_sha); the last line of a question counts.
+def read_trials(folder: Path) -> dict[Trial, Sample]:
+    """Every answer of a run, by (id, row_sha, control, rotation); the last line of a trial counts.
 
-    A line that a kill has torn is cut off the file, so that the next one starts on a line of its own.
+    Nothing is changed: a run may be read while it is written, and a last line without its end is left out.
     """
-    path = folder / SAMPLES
-    if not path.is_file():
-        return {}
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with open(path, "r+b") as f:
-            f.truncate(whole)
-    found: dict[tuple[str, str], Sample] = {}
-    for number, line in enumerate(data[:whole].splitlines(), 1):
-        try:
-            sample = json.loads(line)
-            found[sample["id"], sample["row_sha"]] = sample
-        except (ValueError, KeyError, TypeError):
-            raise BadOutput(f"{path}:{number}: not a sample; remove that line to go on") from None
+    found: dict[Trial, Sample] = {}
+    for path in sorted(folder.glob(_ALL_SAMPLES)):
+        data = path.read_bytes()
+        for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
+            try:
+                sample = json.loads(line)
+                trial = sample["id"], sample["row_sha"], sample.get("control", ""), sample.get("rotation", 0)
+                found[trial] = sample
+            except (ValueError, KeyError, TypeError):
+                raise BadOutput(f"{path}:{number}: not a sample; remove that line to go on") from None
     return found
 
 
-def append(folder: Path, samples: Iterable[Sample]) -> None:
-    """Append the samples of one view and wait until they are on the disk."""
-    text = "".join(json.dumps(s, ensure_ascii=False, allow_nan=False) + "\n" for s in samples)
-    with open(folder / SAMPLES, "ab") as f:
-        f.write(text.encode())
-        f.flush()
-        os.fsync(f.fileno())
+def read_samples(folder: Path) -> dict[tuple[str, str], Sample]:
+    """The answers to the questions as they are, by (id, row_sha): those of no control and no rotation."""
+    return {t[:2]: s for t, s in read_trials(folder).items() if t[2:] == ("", 0)}
+
+
+class SampleLog:
+    """The one writer of a samples file: what was appended is on the disk before a killed process can lose it.
+
+    Lines are handed to the system at once, so that no kill loses them, and forced onto the disk every second and
+    at the end, so that a power cut loses at most the last second. ``number`` tells the files of several
+    processes apart. Raises :class:`~fm_hub.errors.BadOutput` if another process writes the same file.
+    """
+
+    def __init__(self, folder: Path, number: int = 0) -> None:
+        name = SAMPLES if number == 0 else f"samples-{number}.jsonl"
+        try:
+            self._file = open(folder / name, "ab+")  # noqa: SIM115 (closed by __exit__)
+        except OSError as e:
+            raise BadOutput(f"{folder / name}: cannot be written ({e.strerror})") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise BadOutput(f"{folder}: another fm-eval is writing this run; wait for it, or stop it") from None
+        self._synced = time.monotonic()
+        self._trim()
+
+    def __enter__(self) -> SampleLog:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def append(self, samples: Iterable[Sample]) -> None:
+        """Append the samples of one view, in one write."""
+        text = "".join(json.dumps(s, ensure_ascii=False, allow_nan=False) + "\n" for s in samples)
+        self._file.write(text.encode())
+        self._file.flush()
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
+
+    def _trim(self) -> None:
+        """Cut off a line that a kill has torn, so that the next one starts on a line of its own."""
+        size = end = self._file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _BLOCK)
+            self._file.seek(start)
+            found = self._file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        if end < size:
+            self._file.truncate(end)
+        self._file.seek(0, os.SEEK_END)
+
+
+def note(folder: Path, **event: Any) -> None:
+    """Append a line to the run's log: what happened when, for people; no result depends on it."""
+    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **event}
+    with open(folder / LOG, "a", encoding="utf-8") as f:
+        f.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is there whole or not at all."""
     tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    tmp.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    with open(tmp, "w", encoding="utf-8") as f:
+        f.write(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
     os.replace(tmp, path)
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run, finished or not. Raises :class:`~fm_hub.errors.BadOutput` for any other folder."""
+    if not (folder / CONFIG).is_file():
+        raise BadOutput(f"{folder}: not a run of fm-eval (it has no {CONFIG})")
+    return _read_json(folder / CONFIG)
 
 
 def load_run(folder: Path) -> RunResult:
     """A finished run. Raises :class:`~fm_hub.errors.BadOutput` for any other folder."""
-    if not (folder / CONFIG).is_file():
-        raise BadOutput(f"{folder}: not a run of fm-eval (it has no {CONFIG})")
+    config = load_config(folder)
     if not (folder / RESULTS).is_file():
         raise BadOutput(f"{folder}: this run is not finished; give its fm-eval command again to go on")
     samples = sorted(read_samples(folder).values(), key=lambda s: (s["clip_id"], s["view"], s["id"]))
-    return RunResult(folder, _read_json(folder / CONFIG), samples, _read_json(folder / RESULTS))
+    return RunResult(folder, config, samples, _read_json(folder / RESULTS))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

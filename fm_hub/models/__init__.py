@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fm_hub.errors import UserError
 from fm_hub.records import Question
@@ -22,7 +26,8 @@ __all__ = ["MODELS", "Model", "Options", "Prompt", "Scores", "View", "open_model
 class View:
     """The part of a clip that a model may see: ``n_frames`` frames spread evenly over ``t0..t1`` seconds.
 
-    ``size`` bounds the longer side in pixels (None: as it is).
+    ``size`` bounds the longer side and ``max_pixels`` the area of a frame (None: as it is). ``decoder`` reads the
+    frames. ``order`` says which of them are shown, in which order: None for all as they come, empty for none.
     """
 
     clip_id: str
@@ -31,30 +36,67 @@ class View:
     t1: float
     n_frames: int
     size: int | None = None
+    max_pixels: int | None = None
+    decoder: str = "pyav"
+    order: tuple[int, ...] | None = None
 
-    def times(self) -> list[float]:
-        """The asked times: the middle of each of ``n_frames`` equal parts, in seconds."""
+    def even_times(self) -> list[float]:
+        """The middle of each of ``n_frames`` equal parts, in seconds."""
         step = (self.t1 - self.t0) / self.n_frames
         return [self.t0 + (i + 0.5) * step for i in range(self.n_frames)]
+
+    def times(self) -> list[float]:
+        """The time of each frame that is shown, in the order of showing, in seconds."""
+        times = self.even_times()
+        return times if self.order is None else [times[i] for i in self.order]
+
+    @cached_property
+    def frames(self) -> NDArray[np.uint8]:
+        """What is shown, (T, H, W, 3) RGB: decoded and resized when first asked for, then kept.
+
+        Raises an :class:`~fm_hub.errors.ItemError` if the file cannot be read.
+        """
+        from fm_hub.models.video_inputs import frames_of
+
+        frames = frames_of(self)
+        return frames if self.order is None else frames[list(self.order)]
+
+    def shown(self, order: Sequence[int]) -> View:
+        """The same view with its frames in another order, some left out or repeated; nothing is decoded again."""
+        if self.order is not None:
+            raise ValueError("the frames of this view have an order already")
+        view = replace(self, order=tuple(order))
+        view.__dict__["frames"] = self.frames[list(order)]
+        return view
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One question as a model gets it. ``question.answer`` is -1: the key never reaches a model."""
+    """One question as a model gets it. ``question.answer`` is -1: the key never reaches a model.
+
+    ``system`` goes before the conversation, ``prefill`` is how the answer begins; both may be empty.
+    """
 
     id: str
     text: str
     letters: tuple[str, ...]
     question: Question
+    system: str = ""
+    prefill: str = ""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A model's log-probability for each letter, or the reason why there is none."""
+    """A model's log-probability for each letter, or the text it wrote, or the reason why there is neither.
+
+    ``mode`` says how it was had.
+    """
 
     id: str
     logprobs: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+    text: str = ""
+    mode: str = ""
 
     @property
     def letter(self) -> str:
@@ -64,21 +106,33 @@ class Scores:
 
 @dataclass(frozen=True)
 class Options:
-    """How a model is to run: set by the user, recorded in ``config.json``."""
+    """How a model is to run, as the user set it.
+
+    ``batch_size`` is the number of prompts in one pass (None: what suits the device); ``share`` lets prompts
+    about one view share what they have in common; ``device_map`` spreads a model over several devices.
+    """
 
     dataset: Path
     device: str = "auto"
     dtype: str = "auto"
     revision: str | None = None
-    batch_size: int = 8
+    batch_size: int | None = None
     seed: int = 0
+    attention: str = "auto"
+    device_map: str | None = None
+    share: bool = True
 
 
 class Model(ABC):
-    """Base of all models; ``name`` is what the user typed, ``commit`` the revision that answered."""
+    """Base of all models; ``name`` is what the user typed, ``commit`` the revision that answered.
+
+    ``looks`` says that the answers come from ``view.frames`` and from nothing else of the video: then these are
+    decoded ahead, and showing other frames is a control of the answers.
+    """
 
     name: str
     commit: str = ""
+    looks: bool = False
 
     @classmethod
     @abstractmethod
@@ -89,13 +143,28 @@ class Model(ABC):
     def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
         """Score each prompt's letters on one view: same order, same length; a failure is ``Scores.error``."""
 
+    def generate(self, view: View, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Scores]:
+        """Write an answer to each prompt, greedily, into ``Scores.text``: same order, same length as the prompts.
+
+        A model that only knows letters leaves this method alone; asking it for text is a
+        :class:`~fm_hub.errors.UserError`.
+        """
+        del view, prompts, max_new_tokens
+        raise UserError(f"{self.name}: gives letters and no text; leave out --answers, or take a task with letters")
+
+    def findings(self) -> list[str]:
+        """What the model found out about itself while it ran, a line each: for the log of the run."""
+        return []
+
 
 MODELS: Registry[type[Model]] = Registry(
     "model",
     "fm_hub.models",
     {
         "baseline": "fm_hub.models.baseline:Baseline",
+        "endpoint": "fm_hub.models.endpoint:EndpointModel",
         "fake": "fm_hub.models.fake:FakeModel",
+        "replay": "fm_hub.models.replay:Replay",
         "transformers": "fm_hub.models.transformers:TransformersModel",
     },
 )

@@ -13,10 +13,14 @@ from fm_hub.records import LETTERS
 __all__ = ["FakeModel"]
 
 _RULES = ("error", "hash", *LETTERS)
+_SAY = "say "
 
 
 class FakeModel(Model):
-    """``fake:A`` always prefers that letter, ``fake:hash`` scores by the question's id, ``fake:error`` fails."""
+    """``fake:A`` always prefers that letter, ``fake:hash`` scores by the question's id, ``fake:error`` fails.
+
+    Asked to write, it writes the letter it prefers; ``fake:say TEXT`` writes that text, and knows no letters.
+    """
 
     def __init__(self, rule: str) -> None:
         self.rule = rule
@@ -28,7 +32,7 @@ class FakeModel(Model):
         """Build from the rule's name. Raises :class:`~fm_hub.errors.UnknownName`."""
         del options
         rule = rest or "hash"
-        if rule not in _RULES:
+        if rule not in _RULES and not rule.startswith(_SAY):
             raise UnknownName("fake model", rest, _RULES)
         return cls(rule)
 
@@ -37,8 +41,18 @@ class FakeModel(Model):
         del view
         return [self._score(p) for p in prompts]
 
+    def generate(self, view: View, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Scores]:
+        """Write the preferred letter, or the text of the rule; words beyond ``max_new_tokens`` are cut off."""
+        del view
+        if self.rule.startswith(_SAY):
+            words = self.rule.removeprefix(_SAY).split(" ")[:max_new_tokens]
+            return [Scores(p.id, text=" ".join(words)) for p in prompts]
+        return [
+            Scores(p.id, error=s.error, text=s.letter) for p, s in zip(prompts, map(self._score, prompts), strict=True)
+        ]
+
     def _score(self, prompt: Prompt) -> Scores:
-        if self.rule == "error":
+        if self.rule == "error" or self.rule.startswith(_SAY):
             return Scores(prompt.id, error=f"{ModelError.__name__}: this model fails on purpose")
         weights = [self._weight(prompt.id, x) for x in prompt.letters]
         total = sum(weights)

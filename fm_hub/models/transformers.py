@@ -1,57 +1,47 @@
 """Any image-and-text-to-text model of the Hub, or of a folder, scored by its next-token logits.
 
-The letters' log-probabilities come from one forward pass a question, so nothing is generated and nothing is
-parsed. Frames go in as a video where the processor knows videos, else as a list of images; both times with
-explicit metadata and without any resampling by the processor. Code from a repository is never run.
+The letters' log-probabilities come from one forward pass a question, so nothing need be generated or parsed; an
+answer in words can be had as well. What the questions about one view have in common is computed once
+(:mod:`fm_hub.models.shared_prefix`).
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from fm_hub.errors import ItemError, MissingExtra, ModelError, UserError
+from fm_hub.errors import ItemError, ModelError, UserError
 from fm_hub.models import Model, Options, Prompt, Scores, View
+from fm_hub.models.chat import Chat
 from fm_hub.models.commits import folder_commit, hub_commit
-from fm_hub.models.video_inputs import frames_of, memoised
+from fm_hub.models.shared_prefix import Answer, SharedPrefix
+from fm_hub.models.weights import load_processor, load_weights, one_line, place, quiet
+from fm_hub.models.writing import Writer, Written
 
 __all__ = ["TransformersModel"]
 
-_CONTEXTS = ("", " ", "\n")
-"""What may stand before the letter: tokenizers give "A" after a line break and " A" after a word other tokens."""
+A = TypeVar("A")
 
 
 class TransformersModel(Model):
     """A model and its processor; the weights are loaded when the first view is scored."""
 
+    looks = True
+
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.options = options
-        self.torch = _torch()
-        self.device, self.dtype = _place(self.torch, options)
-        with _loading(name):
-            from transformers import AutoConfig, AutoProcessor
-
-            config = AutoConfig.from_pretrained(name, revision=options.revision, trust_remote_code=False)
-            self.processor: Any = AutoProcessor.from_pretrained(
-                name, revision=options.revision, trust_remote_code=False
-            )
+        self.place = place(options)
+        config, processor = load_processor(name, options.revision)
         folder = Path(name)
         self.commit = folder_commit(folder) if folder.is_dir() else hub_commit(name, options.revision, config)
-        self.takes_video = bool(
-            getattr(self.processor, "video_processor", None) and getattr(self.processor, "video_token", None)
-        )
-        if not self.takes_video and getattr(self.processor, "image_processor", None) is None:
-            raise UserError(f"{name}: its processor takes neither videos nor images; fm-eval needs a vision model")
-        if not getattr(self.processor, "chat_template", None):
-            raise UserError(f"{name}: no chat template; fm-eval needs an instruction-tuned vision model")
+        self.chat = Chat(name, processor)
         # The weights are loaded later: by then a branch may have moved on from the commit that is recorded.
         self._revision = options.revision if folder.is_dir() else self.commit or options.revision
-        self._model: Any = None
-        self._tokens: dict[str, list[int]] = {}
+        self._asker: SharedPrefix | None = None
+        self._writer: Writer | None = None
 
     @classmethod
     def from_spec(cls, rest: str, options: Options) -> TransformersModel:
@@ -64,159 +54,80 @@ class TransformersModel(Model):
             raise UserError(f"{rest}: no such model folder")
         return cls(rest, options)
 
+    @property
+    def asker(self) -> SharedPrefix:
+        """The loaded model, behind what shares its work."""
+        if self._asker is None:
+            model = load_weights(self.name, self._revision, self.place)
+            end = getattr(model, "generation_config", None)
+            if end is not None and end.eos_token_id is None:  # else an answer would go on to the last token allowed
+                end.eos_token_id = self.chat.processor.tokenizer.eos_token_id
+            rows = self.options.batch_size or self.place.rows
+            self._asker = SharedPrefix(model, rows=rows, share=self.options.share)
+        return self._asker
+
+    def findings(self) -> list[str]:
+        """How sharing was checked, and what came of it."""
+        return list(self._asker.notes) if self._asker else []
+
     def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
-        """Decode the view once, then run one forward pass for each prompt.
+        """Score all prompts on one view, sharing what can be shared.
 
-        Sharing the decoded and preprocessed frames changes no number: each prompt's inputs are those that it
-        would have alone.
+        Each prompt's inputs are those that it would have alone; an error belongs to its prompt.
         """
-        if self._model is None:
-            self._model = self._load()
-        try:
-            frames = self.torch.from_numpy(frames_of(view)).permute(0, 3, 1, 2).contiguous()
-        except ItemError as e:
-            return [Scores(p.id, error=_one_line(e)) for p in prompts]
-        with _quiet(), memoised(self.processor):
-            return [self._ask(view, frames, p) for p in prompts]
+        asker = self.asker
+        return self._each(view, prompts, asker.ask, self._scores)
 
-    def _load(self) -> Any:
-        with _loading(self.name):
-            from transformers import AutoModelForImageTextToText
+    def generate(self, view: View, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Scores]:
+        """Write an answer to each prompt, sharing what can be shared; the prompt's ``prefill`` is not repeated."""
+        if self._writer is None:
+            self._writer = Writer(self.asker, share=self.options.share)
+        writer = self._writer
+        return self._each(view, prompts, lambda inputs: writer.write(inputs, max_new_tokens), self._text)
 
-            model = AutoModelForImageTextToText.from_pretrained(
-                self.name, revision=self._revision, trust_remote_code=False, dtype=self.dtype
-            )
-            return model.to(self.device).eval()
-
-    def _ask(self, view: View, frames: Any, prompt: Prompt) -> Scores:
-        try:
-            logits = self._logits(self._inputs(view, frames, prompt.text))
-            log = self.torch.log_softmax(logits.float(), dim=-1)
-            found = {x: float(self.torch.logsumexp(log[self._ids(x)], dim=0)) for x in prompt.letters}
-            if not all(self.torch.isfinite(self.torch.tensor(v)) for v in found.values()):
-                raise ModelError("the letters' log-probabilities are not finite numbers")
-        except Exception as e:  # the item boundary: one bad question must not end a run
-            return Scores(prompt.id, error=_one_line(e))
-        return Scores(prompt.id, found)
-
-    def _inputs(self, view: View, frames: Any, question: str) -> Any:
-        n = len(frames)
-        seen = [{"type": "video"}] if self.takes_video else [{"type": "image"}] * n
-        messages = [{"role": "user", "content": [*seen, {"type": "text", "text": question}]}]
-        # A model that thinks aloud would put the letter after its thoughts: they are switched off, or closed.
-        quiet = {"enable_thinking": False} if "enable_thinking" in str(self.processor.chat_template) else {}
-        text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **quiet)
-        if text.rstrip().endswith("<think>"):
-            text = text.rstrip() + "\n\n</think>\n\n"
-        if self.takes_video:
-            inputs = self.processor(
-                text=[text],
-                videos=[frames],
-                videos_kwargs={"do_sample_frames": False, "video_metadata": [_metadata(view, frames)]},
-                return_tensors="pt",
-            )
-        else:
-            # Some processors cut an image into tiles, five times the tokens; frames of a video need none.
-            tiles = (
-                {"do_image_splitting": False} if hasattr(self.processor.image_processor, "do_image_splitting") else {}
-            )
-            inputs = self.processor(text=[text], images=[list(frames)], images_kwargs=tiles, return_tensors="pt")
-        if not any(key.startswith("pixel_values") for key in inputs):
-            raise ModelError("the chat template or the processor dropped the frames; a question is never asked blind")
-        return inputs.to(self.device, self.dtype)
-
-    def _logits(self, inputs: Any) -> Any:
-        with self.torch.inference_mode():
-            if "logits_to_keep" in inspect.signature(self._model.forward).parameters:
-                return self._model(**inputs, logits_to_keep=1, use_cache=False).logits[0, -1]
-            return self._model(**inputs, use_cache=False).logits[0, -1]
-
-    def _ids(self, letter: str) -> list[int]:
-        """The distinct single tokens that stand for a letter at the start of an answer."""
-        if letter not in self._tokens:
-            tokenizer = self.processor.tokenizer
-            ids = set()
-            for before in _CONTEXTS:
-                tokens = tokenizer.encode(before + letter, add_special_tokens=False)
-                # After a line break the letter is the last token; otherwise the token must be the only one.
-                if tokens and (before == "\n" or len(tokens) == 1) and tokenizer.decode(tokens[-1:]).strip() == letter:
-                    ids.add(tokens[-1])
-            if not ids:
-                raise ModelError(f"the tokenizer has no single token for the letter {letter}")
-            self._tokens[letter] = sorted(ids)
-        return self._tokens[letter]
-
-
-def _torch() -> Any:
-    try:
+    def _each(
+        self,
+        view: View,
+        prompts: Sequence[Prompt],
+        answer: Callable[[list[Any]], Sequence[A]],
+        read: Callable[[Prompt, A], Scores],
+    ) -> list[Scores]:
+        """Ask all prompts that can be put to the model, and read each answer; what fails is an error of its prompt."""
         import torch
-        import transformers  # noqa: F401
-    except ModuleNotFoundError:
-        raise MissingExtra("scoring a model", "eval") from None
-    return torch
 
+        try:
+            frames = torch.from_numpy(view.frames).permute(0, 3, 1, 2).contiguous()
+        except ItemError as e:
+            return [Scores(p.id, error=one_line(e)) for p in prompts]
+        found: dict[int, Scores] = {}
+        inputs: dict[int, Any] = {}
+        with quiet():
+            with self.chat.one_view():
+                for i, p in enumerate(prompts):
+                    try:
+                        inputs[i] = self.chat.inputs(view, frames, p.text, p.system, p.prefill)
+                    except Exception as e:  # the item boundary: one bad question must not end a run
+                        found[i] = Scores(p.id, error=one_line(e))
+            for i, given in zip(inputs, answer(list(inputs.values())), strict=True):
+                try:
+                    found[i] = read(prompts[i], given)
+                except Exception as e:
+                    found[i] = Scores(prompts[i].id, error=one_line(e))
+        return [found[i] for i in range(len(prompts))]
 
-def _place(torch: Any, options: Options) -> tuple[str, Any]:
-    cuda = bool(torch.cuda.is_available())
-    device = options.device if options.device != "auto" else ("cuda" if cuda else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"--device {device}: must be auto, cpu or cuda")
-    if device == "cuda" and not cuda:
-        raise UserError("--device cuda: this machine has no CUDA device; leave the option out to run on the CPU")
-    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    dtypes["auto"] = dtypes["bfloat16" if device == "cuda" else "float32"]
-    if options.dtype not in dtypes:
-        raise UserError(f"--dtype {options.dtype}: must be auto, float32 or bfloat16")
-    return device, dtypes[options.dtype]
+    def _scores(self, prompt: Prompt, answer: Answer) -> Scores:
+        import torch
 
+        if answer.error is not None:
+            raise answer.error
+        log = torch.log_softmax(answer.logits, dim=-1)
+        found = {x: float(torch.logsumexp(log[self.chat.tokens_of(x)], dim=0)) for x in prompt.letters}
+        if not all(map(math.isfinite, found.values())):
+            raise ModelError("the letters' log-probabilities are not finite numbers")
+        return Scores(prompt.id, found, mode=answer.mode)
 
-def _metadata(view: View, frames: Any) -> Any:
-    """What a processor must know of the frames: without it some write other time stamps into the prompt."""
-    from transformers.video_utils import VideoMetadata
-
-    n, seconds = len(frames), view.t1 - view.t0
-    return VideoMetadata(
-        total_num_frames=n,
-        fps=n / seconds,
-        frames_indices=list(range(n)),
-        duration=seconds,
-        height=int(frames.shape[2]),
-        width=int(frames.shape[3]),
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' advice and progress bars out of ours; errors still come through."""
-    from huggingface_hub.utils import logging as hub_logging
-    from transformers.utils import logging
-
-    levels = logging.get_verbosity(), hub_logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.ERROR)
-    hub_logging.set_verbosity(logging.ERROR)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(levels[0])
-        hub_logging.set_verbosity(levels[1])
-        if levels[2]:
-            logging.enable_progress_bar()
-
-
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """Load in silence, and turn what libraries raise on bad input into one line for the user."""
-    from safetensors import SafetensorError
-
-    try:
-        with _quiet():
-            yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as e:
-        raise UserError(f"{name}: cannot be loaded as a vision-language model ({_one_line(e)})") from e
-
-
-def _one_line(error: BaseException) -> str:
-    """An error as one line with its class name."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:280]}"
+    def _text(self, prompt: Prompt, written: Written) -> Scores:
+        if written.error is not None:
+            raise written.error
+        text = str(self.chat.processor.tokenizer.decode(written.tokens, skip_special_tokens=True))
+        return Scores(prompt.id, text=text.strip(), mode=written.mode)

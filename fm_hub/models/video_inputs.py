@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,15 +18,17 @@ __all__ = ["frames_of", "memoised"]
 
 
 def frames_of(view: View) -> NDArray[np.uint8]:
-    """The view's frames (T, H, W, 3), decoded and resized once.
+    """The view's frames (T, H, W, 3) in the order of time, decoded and resized.
 
-    Raises an :class:`~fm_hub.errors.ItemError` if the file cannot be read.
+    Never enlarged; both bounds of the view hold, and the proportions stay. Raises an
+    :class:`~fm_hub.errors.ItemError` if the file cannot be read.
     """
     index = index_video(view.path)
-    longer = max(index.width, index.height)
-    scale = min(1.0, (view.size or longer) / longer)
+    longer, pixels = max(index.width, index.height), index.width * index.height
+    scale = min(1.0, (view.size or longer) / longer, math.sqrt((view.max_pixels or pixels) / pixels))
     size = max(1, round(index.width * scale)), max(1, round(index.height * scale))
-    return np.stack([p for p in read_frames(index, view.times(), size=size) if p is not None])
+    pictures = read_frames(index, view.even_times(), size=size, decoder=view.decoder)
+    return np.stack([p for p in pictures if p is not None])
 
 
 class _Memo:

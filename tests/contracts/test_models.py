@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +12,17 @@ import pytest
 
 from fm_eval_harness.questions import groups, prompt_of, select
 from fm_eval_harness.task import load_task
+from fm_hub.errors import UserError
 from fm_hub.models import MODELS, Model, Options, Prompt, Scores, View, open_model
 from fm_hub.models.baseline import BASELINES
 from fm_hub.records import Question
 from made_dataset import make_dataset
 
 SPECS = {
+    "endpoint": ["SERVED"],
     "baseline": [f"baseline:{name}" for name in BASELINES.names()],
     "fake": ["fake:hash", "fake:A", "fake:error"],
+    "replay": ["SAVED"],
     "transformers": ["TINY"],
 }
 ALL = [spec for name in MODELS.names() for spec in SPECS.get(name, [f"{name}:"])]
@@ -31,13 +36,25 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=ALL)
-def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    if request.param != "TINY":
-        return str(request.param)
-    pytest.importorskip("torch")
-    from tiny_vlm import save_tiny_vlm
+def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "SERVED":
+        from endpoint.servers import serve, vision_server
 
-    return str(save_tiny_vlm(tmp_path_factory.mktemp("vlm")))
+        with serve(vision_server, "vllm") as server:
+            yield f"endpoint:{server.url}"
+    elif request.param == "SAVED":
+        saved = tmp_path_factory.mktemp("saved") / "answers.jsonl"
+        items = select(request.getfixturevalue("drawn"), load_task("foundationmotion"), "mcq", None)
+        lines = ({"id": i.question.question_id, "prediction": "B"} for i in items)
+        saved.write_text("".join(json.dumps(x) + "\n" for x in lines))
+        yield f"replay:{saved}"
+    elif request.param == "TINY":
+        pytest.importorskip("torch")
+        from tiny_vlm import save_tiny_vlm
+
+        yield str(save_tiny_vlm(tmp_path_factory.mktemp("vlm")))
+    else:
+        yield str(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +131,15 @@ def test_every_name_loads() -> None:
     for registry in (MODELS, BASELINES):
         for name in registry.names():
             assert issubclass(registry.load(name), Model)
+
+
+def test_it_writes_to_every_prompt_or_says_that_it_does_not(model: Model, asked: Asked) -> None:
+    view, prompts = asked
+    if type(model).generate is Model.generate:
+        with pytest.raises(UserError, match="letters and no text"):
+            model.generate(view, prompts, 4)
+        return
+    written = model.generate(view, prompts, 4)
+    assert [s.id for s in written] == [p.id for p in prompts]
+    assert all(bool(s.error) or isinstance(s.text, str) for s in written)
+    assert model.generate(view, [], 4) == []

@@ -1,0 +1,105 @@
+"""Answers in words: greedy generation after a prefix that the questions about one video share.
+
+The library's own ``generate`` writes, so that every rule of a model about its next token holds; only the keys and
+values of the shared prefix are given to it. As with letters, this is compared with the plain way before it is
+trusted.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fm_hub.models.shared_prefix import CHECKS, Inputs, SharedPrefix, out_of_memory
+
+__all__ = ["Writer", "Written"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """The tokens of one answer, and the mode that gave them; or what went wrong."""
+
+    tokens: tuple[int, ...] = ()
+    mode: str = ""
+    error: Exception | None = None
+
+
+class Writer:
+    """Writes with the model of an asker. What it finds out goes to the asker's notes."""
+
+    def __init__(self, asker: SharedPrefix, *, share: bool = True) -> None:
+        self.asker = asker
+        self._share = share
+        self._checked = 0
+
+    def write(self, inputs: Sequence[Inputs], max_new_tokens: int) -> list[Written]:
+        """Answer prompts about the same video, each with at most ``max_new_tokens`` tokens, greedily."""
+        if not inputs:
+            return []
+        asker = self.asker
+        with asker.torch.inference_mode():
+            rows, visual, cut = asker.split(inputs)
+
+            def plain(row: dict[str, Any]) -> Written:
+                return self._written("plain", lambda: self._generate(row, max_new_tokens, visual))
+
+            # Words alone are a weak check, as small differences seldom show in them: the logits come first.
+            if self._share and cut and self._checked < CHECKS:
+                self._share = {a.mode for a in asker.ask(inputs[:CHECKS])} == {"prefix"}
+            if not cut or not self._share:
+                return [plain(row) for row in rows]
+            shared = self._by_prefix(rows, visual, cut, max_new_tokens)
+            for row, found in zip(rows, shared, strict=True):
+                if self._checked >= CHECKS:
+                    break
+                reference = plain(row)
+                if reference.error is None and not self._same(found, reference):
+                    asker.notes.append("prefix: not used for writing, the words differ from the plain way's")
+                    self._share = False
+                    return [plain(row) for row in rows]
+                self._checked += reference.error is None
+            return shared
+
+    def _same(self, found: Written, reference: Written) -> bool:
+        """In float32 every token; in half precision the first, as later ones may part at a near tie."""
+        n = None if self.asker.model.dtype == self.asker.torch.float32 else 1
+        return found.error is None and found.tokens[:n] == reference.tokens[:n]
+
+    def _by_prefix(
+        self, rows: list[dict[str, Any]], visual: dict[str, Any], cut: int, max_new_tokens: int
+    ) -> list[Written]:
+        cache, error = self._attempt(lambda: self.asker.prefix(rows[0], visual, cut)[0])
+        if error is not None:
+            return [Written(mode="prefix", error=error) for _ in rows]
+
+        def one(row: dict[str, Any]) -> tuple[int, ...]:
+            given = {"past_key_values": copy.deepcopy(cache), "position_ids": self.asker.positions(row, visual)}
+            # Without the types of tokens: they would be taken for those of the tokens that are left.
+            row = {k: v for k, v in row.items() if k in ("input_ids", "attention_mask")}
+            return self._generate(row, max_new_tokens, given)
+
+        return [self._written("prefix", partial(one, row)) for row in rows]
+
+    def _generate(self, row: dict[str, Any], max_new_tokens: int, more: dict[str, Any]) -> tuple[int, ...]:
+        if "position_ids" not in more:
+            self.asker.forget()
+        out = self.asker.model.generate(**row, **more, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1)
+        return tuple(out[0, row["input_ids"].shape[1] :].tolist())
+
+    def _written(self, mode: str, compute: Callable[[], tuple[int, ...]]) -> Written:
+        tokens, error = self._attempt(compute)
+        return Written(mode=mode, error=error) if error is not None else Written(tokens, mode)
+
+    def _attempt(self, compute: Callable[[], Any]) -> tuple[Any, Exception | None]:
+        """What was computed, or the error: it belongs to its question alone."""
+        try:
+            return compute(), None
+        except self.asker.torch.OutOfMemoryError:
+            pass  # outside of the block, so that the failed pass no longer holds its memory
+        except Exception as e:
+            return None, e
+        self.asker.free()
+        return None, out_of_memory()
