@@ -27,7 +27,15 @@ COMMANDS: Registry[Callable[..., Any]] = Registry(
         "quickstart": "fm_hub.quickstart:quickstart",
         "verify": "fm_hub.commands:verify",
         "stats": "fm_hub.commands:stats",
+        "card": "fm_hub.commands:card",
         "alias": "fm_hub.commands:alias",
+        "push": "fm_hub.release.commands:push",
+        "pull": "fm_hub.release.commands:pull",
+        "diff": "fm_hub.release.commands:diff",
+        "versions": "fm_hub.release.commands:versions",
+        "rollback": "fm_hub.release.commands:rollback",
+        "redact": "fm_hub.release.commands:redact",
+        "serve": "fm_hub.hubserver.server:serve",
     },
 )
 
@@ -57,7 +65,7 @@ def run_command(command: Any, prog_name: str, argv: list[str] | None = None) -> 
         result = command.main(args=argv, prog_name=prog_name, standalone_mode=False)
     except FmError as e:
         print(f"{prog_name}: {e}", file=sys.stderr)
-        return 2
+        return e.exit_status
     except typer.TyperException as e:  # what typer raises for a wrong option or argument
         say = getattr(e, "format_message", None)
         print(f"{prog_name}: {say() if say else e}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The commands of the core: verify, stats, alias. Options here, work in the modules."""
+"""The commands of the core: verify, stats, card, alias. Options here, work in the modules."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["alias", "stats", "verify"]
+__all__ = ["alias", "card", "stats", "verify"]
 
 Root = Annotated[Path, typer.Argument(help="A dataset folder, as fm-hub build makes it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
-def verify(dataset: Root, as_json: Json = False) -> None:
+def verify(
+    dataset: Annotated[str, typer.Argument(help="A dataset folder, or OWNER/NAME[@VERSION] on the Hub.")],
+    as_json: Json = False,
+) -> None:
     """Re-derive every answer of a dataset from its published tables.
 
     Example: fm-hub verify foundationmotion --json
     """
+    root = _local(dataset)
     from fm_hub.manifest import read_manifest
     from fm_hub.progress import bar
     from fm_hub.verify import verify as run
 
-    counts = read_manifest(dataset).counts
+    counts = read_manifest(root).counts
     total = sum(sum(counts.get(c, {}).values()) for c in ("mcq", "qa", "benchmark", "captions"))
     with bar("verifying", total) as tick:
-        report = run(dataset, tick=tick)
+        report = run(root, tick=tick)
     if as_json:
         print(json.dumps(report.as_dict()))
     else:
@@ -41,6 +45,18 @@ def verify(dataset: Root, as_json: Json = False) -> None:
         for p in report.problems:
             console.print(f"{p.where} {p.id}: {p.why}", markup=False, soft_wrap=True)
     raise typer.Exit(0 if report.ok else 1)
+
+
+def _local(name: str) -> Path:
+    """The folder of a dataset: it is one, or the newest or named release is downloaded to the cache."""
+    if Path(name).is_dir() or "/" not in name:
+        return Path(name)
+    from fm_hub.dataset import dataset_root
+    from fm_hub.release.pull import newest, split_revision
+    from fm_hub.release.remote import Remote
+
+    repo, revision = split_revision(name)
+    return dataset_root(repo, revision or newest(Remote(repo)).tag)
 
 
 def stats(dataset: Root, as_json: Json = False) -> None:
@@ -78,6 +94,28 @@ def stats(dataset: Root, as_json: Json = False) -> None:
         if counts:
             line = ", ".join(f"{k} {v}" for k, v in counts.items())
             console.print(f"{title}: {line}", markup=False, soft_wrap=True)
+
+
+def card(
+    action: Annotated[str, typer.Argument(help="check: say where the card is not what the data say")],
+    dataset: Root,
+) -> None:
+    """Check that every line of a dataset's card is what its data say.
+
+    Example: fm-hub card check foundationmotion
+    """
+    from fm_hub.cards import check_card
+    from fm_hub.errors import UnknownName
+    from fm_hub.manifest import read_manifest
+
+    if action != "check":
+        raise UnknownName("action", action, ("check",))
+    problems = check_card(dataset, read_manifest(dataset))
+    for line in problems:
+        print(line)
+    if not problems:
+        print(f"{dataset}: the card says what the data say")
+    raise typer.Exit(1 if problems else 0)
 
 
 def alias(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fm_builders.annotate import Annotated, clip_path, pack, work_folder
-from fm_builders.compose import compose
+from fm_builders.annotate import AnnotatedClip, SourceAnnotation
+from fm_builders.compose import clip_path, compose
 from fm_builders.recipe import Recipe
 from fm_builders.splits import split_of
-from fm_builders.store import Store, write_atomic
+from fm_builders.stages import ClipFile, pack
+from fm_builders.store import Store, clip_name
+from fm_builders.workplace import work_folder
 from fm_hub.manifest import Manifest
 from fm_hub.records import Annotation, Source
 from fm_hub.video import encode_clip
@@ -43,11 +45,11 @@ def draw(a: Annotation, path: Path) -> None:
 
 
 def make_dataset(
-    root: Path, made: Sequence[Annotation] | None = None, *, recipe: Recipe | None = None
-) -> tuple[Manifest, list[Annotated], Recipe]:
+    root: Path, made: Sequence[Annotation] | None = None, *, recipe: Recipe | None = None, videos: bool = True
+) -> tuple[Manifest, list[SourceAnnotation], Recipe]:
     """Compose a dataset folder. Source ids follow from the drawn bytes, as in a build."""
     recipe = recipe or Recipe.model_validate({"name": "made", "splits": {"train": 0.0, "validation": 0.0}})
-    store = Store(work_folder(root) / "artifacts")
+    store = Store(work_folder(root))
     found = []
     for i, a in enumerate(made if made is not None else scenes()):
         tmp = root / ".fm_hub" / "cut" / f"{i}.mp4"
@@ -61,7 +63,7 @@ def make_dataset(
         clip = replace(
             a.clip, clip_id=clip_id, source_id=clip_id, sha256=sha, video_file=clip_path(clip_id), split=split
         )
-        write_atomic(root / clip.video_file, data)
+        store.storage.write(clip_name(clip_id), data)
         tables = {
             "clips": [clip],
             "frames": [replace(a.frames, clip_id=clip_id)],
@@ -75,5 +77,6 @@ def make_dataset(
         source = Source(
             clip_id, f"made-{i}.mp4", sha, len(data), "h264", WIDTH, HEIGHT, 0, n, seconds, False, "CC0-1.0", "ok"
         )
-        found.append(Annotated(source, (clip,), (key,)))
-    return compose(found, recipe, root, tick=lambda: None), found, recipe
+        file = ClipFile(clip_id, sha, clip.t0, clip.t1, clip.copied)
+        found.append(SourceAnnotation(source, (AnnotatedClip(file, key),)))
+    return compose(found, recipe, root, store, videos=videos), found, recipe
