@@ -32,6 +32,7 @@ __all__ = [
     "Provenance",
     "Question",
     "Sentence",
+    "Shortcuts",
     "Source",
     "Track",
     "canonical_json",
@@ -338,10 +339,33 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a row: the generator and its version, and the seed it used."""
+    """What made a row: the generator and its version, the seed it used, and the prompt where a model worded it.
+
+    ``prompt`` is ``<name>@<version>:<12 digits of its SHA-256>``.
+    """
 
     generator: str
     seed: int
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcuts:
+    """How well a question is answered without its video, one number in 0..1 a way: the credit that the way gets.
+
+    A way that names several options shares its one point among them. ``letter``: the commonest letter of the
+    data set; ``length``: the longest option; ``overlap``: the option that shares most words with the question;
+    ``frequent``: the option that is most often right in other source videos; ``text``: the share that a classifier
+    of words, trained on other source videos, gives the key; ``blind``: a language model without the video. None
+    where it was not asked.
+    """
+
+    letter: float | None = None
+    length: float | None = None
+    overlap: float | None = None
+    frequent: float | None = None
+    text: float | None = None
+    blind: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +396,7 @@ class Question:
     grounding: Grounding
     provenance: Provenance
     added_in: str = "0.1.0"
+    shortcuts: Shortcuts | None = None
 
 
 @dataclass(frozen=True, slots=True)

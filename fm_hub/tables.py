@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +32,7 @@ from fm_hub.records import (
     Provenance,
     Question,
     Sentence,
+    Shortcuts,
     Source,
     Track,
 )
@@ -54,7 +55,7 @@ __all__ = [
     "write_table",
 ]
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 SPLITS = ("train", "validation", "test")
 
 _s, _i, _f, _b = pa.string(), pa.int32(), pa.float64(), pa.bool_()
@@ -62,7 +63,11 @@ _claim = [("predicate", _s), ("args", _s), ("frame", _s), ("t0", _f), ("t1", _f)
 _option = pa.struct([("text", _s), *_claim, ("margin", _f)])
 _sentence = pa.struct([("aspect", _s), ("text", _s), ("template", _s), ("template_args", _s), *_claim])
 _home = [("clip_id", _s), ("source_id", _s), ("split", _s), ("video_file", _s)]
-_origin = [("grounding", _s), ("generator", _s), ("seed", pa.int64()), ("added_in", _s), ("row_sha", _s)]
+_origin = [
+    *[("grounding", _s), ("generator", _s), ("seed", pa.int64()), ("added_in", _s), ("row_sha", _s)],
+    ("prompt", _s),
+]
+_shortcuts = pa.struct([(n, _f) for n in Shortcuts.__slots__])
 _question = [
     *[("id", _s), *_home, ("type", _s), ("kind", _s), ("difficulty", _s), ("view_t0", _f), ("view_t1", _f)],
     ("question", _s),
@@ -75,6 +80,7 @@ def _lists(*names: str, of: pa.DataType) -> list[tuple[str, pa.DataType]]:
 
 
 _mcq = pa.schema([*_question, *[(f"option_{x.lower()}", _s) for x in LETTERS], ("answer", _s), *_proof])
+_mcq = _mcq.append(pa.field("shortcuts", _shortcuts))
 SCHEMAS: dict[str, pa.Schema] = {
     "mcq": _mcq,
     "qa": pa.schema([*_question, ("answer", _s), *_proof]),
@@ -123,6 +129,8 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 CONFIGS = tuple(SCHEMAS)
 QUESTION_CONFIGS = ("mcq", "qa", "benchmark")
+OPTIONAL = ("prompt", "shortcuts")
+"""Columns that an earlier minor version of the schema does not have."""
 
 Row = dict[str, Any]
 
@@ -130,11 +138,11 @@ Row = dict[str, Any]
 def row_sha(row: Row) -> str:
     """24 hexadecimal digits of the SHA-256 of a row without its own ``row_sha`` (JSON, sorted keys).
 
-    ``video`` is left out too: it says where a release lies, and a copy of the release lies elsewhere.
+    ``video`` is left out too: it says where a release lies, and a copy of the release lies elsewhere. So are
+    ``shortcuts``, which depend on other rows, and ``prompt`` where there is none, as in rows of schema 1.1.
     """
-    text = json.dumps(
-        {k: v for k, v in row.items() if k not in ("row_sha", "video")}, sort_keys=True, ensure_ascii=False
-    )
+    without = {"row_sha", "video", "shortcuts"} | ({"prompt"} if row.get("prompt") is None else set())
+    text = json.dumps({k: v for k, v in row.items() if k not in without}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -153,6 +161,7 @@ def _origin_row(record: Question | Caption) -> Row:
         "generator": p.generator,
         "seed": p.seed,
         "added_in": record.added_in,
+        "prompt": p.prompt,
     }
 
 
@@ -183,6 +192,7 @@ def _mcq_row(q: Question) -> Row:
         **_question_row(q),
         **{f"option_{x.lower()}": text for x, text in zip(LETTERS, texts, strict=True)},
         "answer": LETTERS[q.answer],
+        "shortcuts": asdict(q.shortcuts) if q.shortcuts else None,
     }
 
 
@@ -211,8 +221,9 @@ def _question_of(row: Row) -> Question:
         template=row["template"],
         template_args=row["template_args"],
         grounding=row["grounding"],
-        provenance=Provenance(row["generator"], row["seed"]),
+        provenance=Provenance(row["generator"], row["seed"], row.get("prompt")),
         added_in=row["added_in"],
+        shortcuts=Shortcuts(**row["shortcuts"]) if row.get("shortcuts") else None,
     )
 
 
@@ -252,7 +263,7 @@ def _caption_of(row: Row) -> Caption:
             Sentence(s["aspect"], s["text"], s["template"], s["template_args"], _claim_of(s)) for s in row["sentences"]
         ),
         grounding=row["grounding"],
-        provenance=Provenance(row["generator"], row["seed"]),
+        provenance=Provenance(row["generator"], row["seed"], row.get("prompt")),
         added_in=row["added_in"],
     )
 
@@ -328,7 +339,7 @@ def to_table(config: str, records: Iterable[Any]) -> pa.Table:
 
 def from_table(config: str, table: pa.Table) -> list[Any]:
     """The records of an Arrow table. Raises :class:`BadDataset` if a published column is missing."""
-    missing = [n for n in SCHEMAS[config].names if n not in table.column_names]
+    missing = [n for n in SCHEMAS[config].names if n not in (*table.column_names, *OPTIONAL)]
     if missing:
         raise BadDataset(f"table {config!r} lacks the column(s) {', '.join(missing)}")
     return from_rows(config, table.to_pylist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ claim = st.builds(
     number,
     st.sampled_from(["image", "stabilised"]),
 )
-provenance = st.builds(r.Provenance, text, st.integers(0, 2**62))
+provenance = st.builds(r.Provenance, text, st.integers(0, 2**62), st.none() | text)
+share = st.none() | st.floats(0, 1)
+shortcuts = st.none() | st.builds(r.Shortcuts, share, share, share, share, share, share)
 grounding = st.sampled_from(["facts", "model", "human"])
 option = st.builds(r.Option, text, claim, number)
 question = st.lists(option, min_size=2, max_size=4, unique_by=lambda o: o.text).flatmap(
@@ -56,6 +59,7 @@ question = st.lists(option, min_size=2, max_size=4, unique_by=lambda o: o.text).
         grounding=grounding,
         provenance=provenance,
         added_in=text,
+        shortcuts=shortcuts,
     )
 )
 sentence = st.builds(r.Sentence, text, text, text, text, claim)
@@ -124,7 +128,7 @@ def camera(draw: st.DrawFn) -> r.Camera:
 
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "mcq": question,
-    "qa": question,
+    "qa": question.map(lambda q: replace(q, shortcuts=None)),  # they are about options
     "benchmark": question,
     "captions": caption,
     "sources": source,
@@ -165,22 +169,36 @@ def test_through_a_file_and_the_same_bytes_twice(config: str, data: st.DataObjec
     assert t.read_records(root, config) == records * 2
 
 
+QUESTION = r.Question(
+    *["q", "c", "s", "train", "v.mp4", "t", "k", "easy", 0.0, 1.0, "What?"],  # type: ignore[arg-type]
+    options=tuple(r.Option(x, r.Claim.of("moves", {"n": i}, 0, 1), 3.0) for i, x in enumerate("ab")),
+    answer=1,
+    answer_type="phrase",
+    template="moves/0",
+    template_args="{}",
+    grounding="facts",
+    provenance=r.Provenance("g", 0),
+)
+
+
 def test_row_sha_covers_every_column() -> None:
-    q = r.Question(
-        *["q", "c", "s", "train", "v.mp4", "t", "k", "easy", 0.0, 1.0, "What?"],  # type: ignore[arg-type]
-        options=tuple(r.Option(x, r.Claim.of("moves", {"n": i}, 0, 1), 3.0) for i, x in enumerate("ab")),
-        answer=1,
-        answer_type="phrase",
-        template="moves/0",
-        template_args="{}",
-        grounding="facts",
-        provenance=r.Provenance("g", 0),
-    )
-    row = t.to_rows("mcq", [q])[0]
+    row = t.to_rows("mcq", [QUESTION])[0]
     assert row["row_sha"] == t.row_sha(row)
     for column in row:
-        if column != "row_sha":
+        if column not in ("row_sha", "shortcuts"):
             assert t.row_sha({**row, column: "changed"}) != row["row_sha"], column
+
+
+def test_a_row_of_schema_1_1_is_read_and_has_its_hash() -> None:
+    """What a minor version adds is absent there, and neither the record nor the hash minds."""
+    table = t.to_table("mcq", [QUESTION])
+    old = table.drop_columns(list(t.OPTIONAL))
+    assert t.from_table("mcq", old) == [QUESTION]
+    assert t.row_sha(old.to_pylist()[0]) == table.to_pylist()[0]["row_sha"]
+    scored = replace(QUESTION, shortcuts=r.Shortcuts(letter=1.0))
+    assert t.to_rows("mcq", [scored])[0]["row_sha"] == t.to_rows("mcq", [QUESTION])[0]["row_sha"]
+    worded = replace(QUESTION, provenance=r.Provenance("g", 0, "paraphrase@1:0"))
+    assert t.to_rows("mcq", [worded])[0]["row_sha"] != t.to_rows("mcq", [QUESTION])[0]["row_sha"]
 
 
 def test_unknown_columns_are_ignored_and_missing_ones_named() -> None:

@@ -33,7 +33,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "keypoints": ("clip_id", "track_id", "kind"),
     "contacts": ("clip_id", "a", "b", "kind", "t0"),
 }
-UNMARKED = ("added_in", "row_sha", "video")  # what a release writes into rows, and what says where it lies
+# What a release writes into rows, what depends on other rows, and what says where a row lies.
+UNMARKED = ("added_in", "row_sha", "shortcuts", "video")
 SHARD_BYTES = 500_000_000
 BATCH = 1024
 
@@ -84,7 +85,7 @@ def _marks(table: pa.Table, config: str) -> Iterator[tuple[str, str]]:
     unmarked = UNMARKED[:-1] if config == "benchmark_videos" else UNMARKED  # there the video is the row
     for batch in table.to_batches(max_chunksize=BATCH):
         for row in batch.to_pylist():
-            plain = {k: v for k, v in row.items() if k not in unmarked}
+            plain = {k: v for k, v in row.items() if k not in unmarked and not (k == "prompt" and v is None)}
             text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=_hashed)
             key = "\n".join(str(row.get(n)) for n in names)
             yield key, hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -23,7 +23,9 @@ def test_a_build_killed_at_random_moments_ends_in_the_same_bytes(tmp_path: Path)
     begin = time.monotonic()
     assert fm("build", tmp_path / "in", "-o", whole, "--recipe", recipe).returncode == 0
     longest = 0.6 * (time.monotonic() - begin)  # of this machine, now: a quick one must be killed early
-    met = killed_and_resumed(["build", tmp_path / "in", "-o", out, "--recipe", recipe], kills=5, seed=1, longest=longest)
+    met = killed_and_resumed(
+        ["build", tmp_path / "in", "-o", out, "--recipe", recipe], kills=5, seed=1, longest=longest
+    )
     assert met >= 3
     assert tree(out) == tree(whole)
     assert not done_twice(out)
