@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -48,12 +49,20 @@ Split = Literal["train", "validation", "test"]
 LETTERS = ("A", "B", "C", "D")
 VISIBLE, INTERPOLATED, LOST = 0, 1, 2
 
+_AS_IT_IS = frozenset((str, bool, int, type(None)))
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 
 def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if kind is float:
+        return round(value, 3) + 0.0
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -73,7 +82,7 @@ def canonical_json(value: Any) -> str:
     >>> canonical_json({"b": 0.12345, "a": [1, True]})
     '{"a":[1,true],"b":0.123}'
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(_plain(value))
 
 
 def content_id(*parts: Any) -> str:
@@ -94,6 +103,14 @@ def caption_id(clip_id: str, claims: Iterable[Claim]) -> str:
 def fact_id(clip_id: str, claim: Claim) -> str:
     """The id of a fact: its clip and its claim."""
     return content_id("fact", clip_id, claim.as_list())
+
+
+@lru_cache(maxsize=1 << 14)
+def _parsed(args: str) -> dict[str, Any]:
+    value = json.loads(args)
+    if not isinstance(value, dict):
+        raise ValueError(f"the arguments of a claim must be an object, not {args[:40]}")
+    return value
 
 
 def _freeze(record: Any, dtypes: Mapping[str, Any]) -> None:
@@ -305,11 +322,8 @@ class Claim:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments as plain Python values."""
-        value = json.loads(self.args)
-        if not isinstance(value, dict):
-            raise ValueError(f"the arguments of a claim must be an object, not {self.args[:40]}")
-        return value
+        """The arguments as plain Python values, to be read only: claims with the same arguments share them."""
+        return _parsed(self.args)
 
     def as_list(self) -> list[Any]:
         """The claim as plain values, for hashing."""

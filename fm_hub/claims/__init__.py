@@ -152,12 +152,15 @@ def _validate_exactly(claim: Claim, args: dict[str, Any]) -> None:
 
 def check(scene: Scene, claim: Claim) -> Verdict:
     """Check one claim. Raises :class:`MalformedClaim` if it is not a claim at all."""
-    try:
-        args = claim.arguments
-    except ValueError as e:
-        raise _fail(claim, str(e)) from None
-    _validate(claim, args)
-    return PREDICATES[claim.predicate].check(scene, args, claim).rounded()
+    known: dict[Claim, Verdict] = scene.memo.setdefault(check, {})
+    if claim not in known:
+        try:
+            args = claim.arguments
+        except ValueError as e:
+            raise _fail(claim, str(e)) from None
+        _validate(claim, args)
+        known[claim] = PREDICATES[claim.predicate].check(scene, args, claim).rounded()
+    return known[claim]
 
 
 def tracks_of(claim: Claim) -> set[str]:

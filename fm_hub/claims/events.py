@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fm_hub.claims.scene import MIN_SAMPLES, Scene, jitter
+from fm_hub.claims.scene import MIN_SAMPLES, Scene, jitter, median
 from fm_hub.claims.verdict import UNCHECKED, Verdict, both
 from fm_hub.records import Claim, Floats
 
@@ -51,7 +51,7 @@ def _start(v: Floats, t: Floats, tau: float, theta: float) -> Verdict:
     rests = np.nonzero(slow[i + 1 :])[0]
     if len(rests) and (runs > i + 1 + rests[0]).any():
         return UNCHECKED  # a second start: "it starts" would not say which
-    rest, go = (theta - float(np.median(v[:i]))) / tol, (float(np.median(v[i : i + 5])) - theta) / tol
+    rest, go = (theta - median(v[:i])) / tol, (median(v[i : i + 5]) - theta) / tol
     return Verdict(float(t[i + 1]), TIME_TOLERANCE, min(rest, go, (float(t[i + 1] - t[0]) - 0.3) / 0.1))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fm_hub.claims.one import angle_off, heading
-from fm_hub.claims.scene import Pair, Scene, third
+from fm_hub.claims.scene import Pair, Scene, median, once, third
 from fm_hub.claims.verdict import UNCHECKED, Verdict, both, three_way, trend
 from fm_hub.records import Claim
 
@@ -20,12 +20,7 @@ Args = Mapping[str, Any]
 
 
 def _pair(scene: Scene, args: Args, claim: Claim) -> Pair | None:
-    a = scene.window(args["a"], claim.t0, claim.t1, claim.frame)
-    b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
-    if a is None or b is None:
-        return None
-    pair = Pair(a, b)
-    return pair if pair.supported else None
+    return scene.pair(args["a"], args["b"], claim.t0, claim.t1, claim.frame)
 
 
 def relation(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -33,14 +28,19 @@ def relation(scene: Scene, args: Args, claim: Claim) -> Verdict:
     pair = _pair(scene, args, claim)
     if pair is None:
         return UNCHECKED
-    k = third(pair.n)
-    verdicts = []
+    centre = SIDES[args["is"]]
+    margins = [(45.0 - angle_off(angle, centre)) / tol for angle, tol in _bearings(pair)]
+    return both(Verdict(*_bearings(pair)[0], margins[0]), *margins[1:])
+
+
+@once
+def _bearings(pair: Pair) -> list[tuple[float, float]]:
+    """Where ``a`` is seen from ``b``, degrees, with tolerance: over all, at first, at last, between."""
+    k, found = third(pair.n), []
     for part in (pair.delta, pair.delta[:k], pair.delta[-k:], pair.delta[k:-k]):
-        delta = np.median(part, axis=0)
-        tol = max(3.0, math.degrees(math.atan2(pair.tau, float(np.hypot(*delta)))))
-        angle = heading(delta)
-        verdicts.append(Verdict(angle, tol, (45.0 - angle_off(angle, SIDES[args["is"]])) / tol))
-    return both(verdicts[0], *(v.margin for v in verdicts[1:]))
+        delta = np.array([median(part[:, 0]), median(part[:, 1])])
+        found.append((heading(delta), max(3.0, math.degrees(math.atan2(pair.tau, math.hypot(*delta))))))
+    return found
 
 
 def order_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -48,12 +48,18 @@ def order_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
     pair = _pair(scene, args, claim)
     if pair is None:
         return UNCHECKED
-    k = third(pair.n)
-    first, last = float(np.median(pair.delta[:k, 0])), float(np.median(pair.delta[-k:, 0]))
+    first, middle, last = _across(pair)
     parts = [first * (1 if args["from"] == "right" else -1), last * (1 if args["to"] == "right" else -1)]
     if args["from"] == args["to"]:
-        parts.append(float(np.median(pair.delta[k:-k, 0])) * (1 if args["to"] == "right" else -1))
+        parts.append(middle * (1 if args["to"] == "right" else -1))
     return Verdict(last / scene.width, pair.tau / scene.width, min(parts) / pair.tau)
+
+
+@once
+def _across(pair: Pair) -> tuple[float, float, float]:
+    """How far right of ``b`` the track ``a`` is, pixels: at first, between, at last."""
+    k, x = third(pair.n), pair.delta[:, 0]
+    return median(x[:k]), median(x[k:-k]), median(x[-k:])
 
 
 def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -61,13 +67,18 @@ def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
     pair = _pair(scene, args, claim)
     if pair is None:
         return UNCHECKED
-    k = third(pair.n)
-    far = np.hypot(pair.delta[:, 0], pair.delta[:, 1])
-    first, middle, last = (max(float(np.median(part)), 1e-6) for part in (far[:k], far[k:-k], far[-k:]))
-    q, m = math.log(last / first), math.log(middle / first)
-    tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
+    q, m, tol = _parting(pair)
     apart, closer, same = trend(q, m, math.log(1.3), tol)
     return Verdict(q, tol, {"apart": apart, "closer": closer, "same": same}[args["is"]])
+
+
+@once
+def _parting(pair: Pair) -> tuple[float, float, float]:
+    """The change of log distance from the first third to the last, to the middle, and its tolerance."""
+    k, far = third(pair.n), np.hypot(pair.delta[:, 0], pair.delta[:, 1])
+    first, middle, last = (max(median(part), 1e-6) for part in (far[:k], far[k:-k], far[-k:]))
+    tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
+    return math.log(last / first), math.log(middle / first), tol
 
 
 def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -76,7 +87,7 @@ def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
     b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
     if a is None or b is None:
         return UNCHECKED
-    va, vb = max(float(np.median(a.speeds)), 1e-6), max(float(np.median(b.speeds)), 1e-6)
+    va, vb = max(a.pace, 1e-6), max(b.pace, 1e-6)
     q = math.log(va / vb)
     tol = max(0.1, math.hypot(a.tau / (va * a.seconds), b.tau / (vb * b.seconds)))
     faster, slower, same = three_way(q, math.log(1.25), tol)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fm_hub.claims.scene import Scene, Window, jitter, third
+from fm_hub.claims.scene import Scene, Window, jitter, median, once, third
 from fm_hub.claims.verdict import UNCHECKED, Verdict, both, trend
 from fm_hub.records import Claim, Floats
 
@@ -58,13 +58,19 @@ def direction(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 
 def _direction(w: Window, word: str) -> Verdict:
+    angle, delta, far, direct = _course(w)
+    lead = Verdict(angle, delta, (22.5 - angle_off(angle, DIRECTIONS[word])) / delta)
+    return both(lead, far, direct)
+
+
+@once
+def _course(w: Window) -> tuple[float, float, float, float]:
+    """Angle of the displacement and its tolerance, degrees; margins of "far enough" and of "by a direct way"."""
     length, extent = w.length, max(w.extent, 1e-6)
     delta = max(3.0, math.degrees(math.atan2(w.tau, length)))
-    angle = heading(w.d)
-    lead = Verdict(angle, delta, (22.5 - angle_off(angle, DIRECTIONS[word])) / delta)
     far = (length - 0.06 * w.scene.diagonal) / w.tau
     direct = (length / extent - 0.7) / max(0.05, w.tau / extent)
-    return both(lead, far, direct)
+    return heading(w.d), delta, far, direct
 
 
 def path(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -72,14 +78,20 @@ def path(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
+    b, beta, bend = _shape(w)
+    if args["is"] == "back-and-forth":
+        return both(Verdict(b, beta, (b - 1.5) / beta), w.slim, w.moves)
+    return both(Verdict(b, beta, (1.5 - b) / beta), bend if args["is"] == "curved" else -bend, w.moves)
+
+
+@once
+def _shape(w: Window) -> tuple[float, float, float]:
+    """The way in spans of the main axis, its tolerance, and the margin of "bent"."""
     span = float(np.ptp(w.along))
     legs = w.legs(max(2 * w.tau, 0.2 * span))
     b = float(legs.sum()) / max(span, 1e-6) if len(legs) else 1.0
     beta = max(0.1, w.tau / max(span, 1e-6))
-    if args["is"] == "back-and-forth":
-        return both(Verdict(b, beta, (b - 1.5) / beta), w.slim, w.moves)
-    bend = (_bow(w) - 0.1) / max(0.02, w.tau / max(w.extent, 1e-6))
-    return both(Verdict(b, beta, (1.5 - b) / beta), bend if args["is"] == "curved" else -bend, w.moves)
+    return b, beta, (_bow(w) - 0.1) / max(0.02, w.tau / max(w.extent, 1e-6))
 
 
 def _bow(w: Window) -> float:
@@ -109,8 +121,8 @@ def region(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    places = {"start": w.c[:5], "end": w.c[-5:], "all": w.c}[args["at"]]
-    dx, dy = np.median(places, axis=0) - (scene.width / 2, scene.height / 2)
+    x, y = {"start": w.c[:5], "end": w.c[-5:], "all": w.c}[args["at"]].T
+    dx, dy = median(x) - scene.width / 2, median(y) - scene.height / 2
     vertical, horizontal = args["is"].split("-")
     parts = dx * (1 if horizontal == "right" else -1), dy * (1 if vertical == "bottom" else -1)
     value = min(abs(dx) / scene.width, abs(dy) / scene.height)
@@ -122,17 +134,26 @@ def depth(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
+    growth = _growth(w)
+    if growth is None:
+        return UNCHECKED
+    q, m, tol = growth
+    margins = dict(zip(("approaches", "recedes", "keeps"), trend(q, m, math.log(1.4), tol), strict=True))
+    return Verdict(q, tol, margins[args["is"]])
+
+
+@once
+def _growth(w: Window) -> tuple[float, float, float] | None:
+    """The change of log size from the first third to the last, to the middle, and its tolerance."""
     x1, y1, x2, y2 = w.bbox.T
-    wide, high = scene.width, scene.height
+    wide, high = w.scene.width, w.scene.height
     whole = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
     g = np.log(w.s[whole])
     if len(g) < 5:
-        return UNCHECKED
+        return None
     k = third(len(g))
-    q, m = (float(np.median(part) - np.median(g[:k])) for part in (g[-k:], g[k:-k]))
-    tol = max(0.1, 2 * jitter(g[:, None]))
-    margins = dict(zip(("approaches", "recedes", "keeps"), trend(q, m, math.log(1.4), tol), strict=True))
-    return Verdict(q, tol, margins[args["is"]])
+    first = median(g[:k])
+    return median(g[-k:]) - first, median(g[k:-k]) - first, max(0.1, 2 * jitter(g[:, None]))
 
 
 def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -140,7 +161,7 @@ def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    q = float(np.median(w.speeds)) / scene.diagonal
+    q = w.pace / scene.diagonal
     tol = max(0.15 * q, w.tau / (scene.diagonal * w.seconds))
     margins = {"slow": 0.08 - q, "medium": min(q - 0.08, 0.25 - q), "fast": q - 0.25}
     return both(Verdict(q, tol, margins[args["is"]] / tol), w.moves)
@@ -151,14 +172,20 @@ def speed_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
+    q, m, tol = _speeding(w)
+    margins = dict(zip(("speeds-up", "slows-down", "steady"), trend(q, m, math.log(1.6), tol), strict=True))
+    return both(Verdict(q, tol, margins[args["is"]]), w.moves)
+
+
+@once
+def _speeding(w: Window) -> tuple[float, float, float]:
+    """The change of log speed from the first third to the last, to the middle, and its tolerance."""
     k, seconds = third(len(w.speeds)), w.seconds
     floor = w.tau / seconds
     parts = w.speeds[:k], w.speeds[k:-k], w.speeds[-k:]
-    a, middle, b = (max(float(np.median(part)), floor) for part in parts)
-    q, m = math.log(b / a), math.log(middle / a)
+    a, middle, b = (max(median(part), floor) for part in parts)
     tol = max(0.12, math.hypot(3 * w.tau / (a * seconds), 3 * w.tau / (b * seconds)))
-    margins = dict(zip(("speeds-up", "slows-down", "steady"), trend(q, m, math.log(1.6), tol), strict=True))
-    return both(Verdict(q, tol, margins[args["is"]]), w.moves)
+    return math.log(b / a), math.log(middle / a), tol
 
 
 def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -166,14 +193,21 @@ def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
+    turns = _turns(w)
+    if turns is None:
+        return UNCHECKED
+    n, m = turns
+    return Verdict(float(n), 1.0, m if n == args["is"] else -m)
+
+
+@once
+def _turns(w: Window) -> tuple[int, float] | None:
+    """How often the track turns back, and how surely; None where that cannot be told."""
     legs = w.legs(2 * w.tau)
     if not len(legs):
-        return UNCHECKED
+        return None
     m = min(float(legs.min() - 0.25 * np.ptp(w.along)) / w.tau, w.slim, w.moves)
-    if m <= 0:
-        return UNCHECKED
-    n = len(legs) - 1
-    return Verdict(float(n), 1.0, m if n == args["is"] else -m)
+    return (len(legs) - 1, m) if m > 0 else None
 
 
 def sequence(scene: Scene, args: Args, claim: Claim) -> Verdict:

@@ -54,7 +54,7 @@ def reversed_claim(claim: Claim, t0: float, t1: float) -> Claim:
 
     Words stay: a claim that something goes left still says left, and is now about the video as shown.
     """
-    args = claim.arguments
+    args = dict(claim.arguments)
     if "at" in args and isinstance(args["at"], (int, float)):
         args["at"] = t0 + t1 - args["at"]
     return Claim.of(claim.predicate, args, t0 + t1 - claim.t1, t0 + t1 - claim.t0, claim.frame)

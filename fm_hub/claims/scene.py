@@ -5,15 +5,19 @@ Formulas: ``docs/claims.md`` §2. Places are pixels, x right, y down; times are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fm_hub.records import VISIBLE, Annotation, Camera, Floats, Frames, Track
 
-__all__ = ["Pair", "Scene", "Window", "jitter", "third"]
+__all__ = ["Pair", "Scene", "Window", "jitter", "median", "once", "third"]
+
+T = TypeVar("T")
 
 MIN_SAMPLES = 5
 MIN_SECONDS = 0.4
@@ -27,10 +31,31 @@ def third(n: int) -> int:
     return max(1, n // 3)
 
 
+def median(x: Floats) -> float:
+    """The median of a short series (N,), N ≥ 1, of numbers: several times quicker than numpy's."""
+    x = np.sort(x)
+    n = len(x)
+    return float(x[(n - 1) // 2] + x[n // 2]) / 2
+
+
+def once(measure: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Measure a scene, window or pair once: the result is kept in its ``memo``. Words of one predicate share it."""
+    name = f"{measure.__module__}.{measure.__qualname__}"
+
+    def kept(thing: Any) -> T:
+        memo: dict[Any, Any] = thing.memo
+        if name not in memo:
+            memo[name] = measure(thing)
+        value: T = memo[name]
+        return value
+
+    return kept
+
+
 def jitter(x: Floats) -> float:
     """The noise of a series (N, ...), N ≥ 3: the robust deviation of its high-passed values, worst axis."""
-    r = x[1:-1] - (x[:-2] + x[2:]) / 2
-    return float(np.max(MAD_TO_SIGMA * np.median(np.abs(r), axis=0) / np.sqrt(1.5)))
+    r = np.abs(x[1:-1] - (x[:-2] + x[2:]) / 2)
+    return max(median(column) for column in r.T) * MAD_TO_SIGMA / math.sqrt(1.5)
 
 
 def smooth(c: Floats) -> Floats:
@@ -41,9 +66,9 @@ def smooth(c: Floats) -> Floats:
     windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0)
     out: Floats = np.nanmedian(windows, axis=2) if n < 5 else np.empty_like(c)
     if n >= 5:
-        out[2:-2] = np.median(windows[2:-2], axis=2)
+        out[2:-2] = np.sort(windows[2:-2], axis=2)[:, :, 2]
         for k in (0, 1, n - 2, n - 1):
-            out[k] = np.median(c[max(0, k - 2) : k + 3], axis=0)
+            out[k] = [median(column) for column in c[max(0, k - 2) : k + 3].T]
     return out
 
 
@@ -63,17 +88,16 @@ class Scene:
         for track in tracks:
             if len(track.frame) and not 0 <= track.frame.min() <= track.frame.max() < len(self.t):
                 raise ValueError(f"track {track.track_id} speaks of frames that the clip does not have")
+        self.diagonal = math.hypot(self.width, self.height)
+        """The frame's diagonal in pixels, ``D``."""
+        self.memo: dict[Any, Any] = {}
         self._windows: dict[tuple[str, float, float, str], Window | None] = {}
+        self._pairs: dict[tuple[str, str, float, float, str], Pair | None] = {}
 
     @classmethod
     def of(cls, a: Annotation) -> Scene:
         """The scene of an annotated clip."""
         return cls(a.clip.width, a.clip.height, a.frames, a.camera, a.tracks)
-
-    @property
-    def diagonal(self) -> float:
-        """The frame's diagonal in pixels, ``D``."""
-        return float(np.hypot(self.width, self.height))
 
     def inside(self, t: Floats, t0: float, t1: float) -> NDArray[np.bool_]:
         """Which times lie in the window (with half a millisecond to spare)."""
@@ -90,6 +114,15 @@ class Scene:
         if key not in self._windows:
             self._windows[key] = self._build(*key)
         return self._windows[key]
+
+    def pair(self, a: str, b: str, t0: float, t1: float, frame: str) -> Pair | None:
+        """The common samples of two tracks, or None where a claim cannot be checked."""
+        key = (a, b, t0, t1, frame)
+        if key not in self._pairs:
+            first, second = self.window(a, t0, t1, frame), self.window(b, t0, t1, frame)
+            pair = Pair(first, second) if first is not None and second is not None else None
+            self._pairs[key] = pair if pair is not None and pair.supported else None
+        return self._pairs[key]
 
     def _build(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
         track = self.tracks.get(track_id)
@@ -132,6 +165,7 @@ class Window:
 
     def __init__(self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, *, stabilised: bool) -> None:
         self.scene = scene
+        self.memo: dict[Any, Any] = {}
         self.frames = frames
         self.bbox = bbox
         self.t: Floats = scene.t[frames]
@@ -151,8 +185,7 @@ class Window:
     def tau(self) -> float:
         """The tolerance of place, pixels."""
         d = self.scene.diagonal
-        parts = 2 * jitter(self.c), 0.005 * d, 0.03 * float(np.median(self.s))
-        return float(np.sqrt(sum(p * p for p in parts)))
+        return math.hypot(2 * jitter(self.c), 0.005 * d, 0.03 * median(self.s))
 
     @cached_property
     def d(self) -> Floats:
@@ -160,22 +193,22 @@ class Window:
         out: Floats = self.path[-1] - self.path[0]
         return out
 
-    @property
+    @cached_property
     def length(self) -> float:
         """``L``: the length of the displacement."""
-        return float(np.hypot(*self.d))
+        return math.hypot(*self.d)
 
     @cached_property
     def extent(self) -> float:
         """``E``: the diagonal of the box around the smoothed path."""
-        return float(np.hypot(*np.ptp(self.path, axis=0)))
+        return math.hypot(*(self.path.max(axis=0) - self.path.min(axis=0)))
 
     @property
     def seconds(self) -> float:
         """``T``: from the first to the last sample."""
         return float(self.t[-1] - self.t[0])
 
-    @property
+    @cached_property
     def moves(self) -> float:
         """The margin of "it moves"."""
         return (self.extent - MOVES_SHARE * self.scene.diagonal) / self.tau
@@ -187,13 +220,13 @@ class Window:
         out: Floats = self.path @ np.linalg.eigh(centred.T @ centred)[1]
         return out
 
-    @property
+    @cached_property
     def along(self) -> Floats:
         """``u``: the smoothed path projected on its main axis, (N,)."""
         out: Floats = self._axes[:, 1]
         return out
 
-    @property
+    @cached_property
     def slim(self) -> float:
         """The margin of "much longer than wide": a path to and fro, not one round and round."""
         wide, long = np.ptp(self._axes, axis=0)
@@ -210,6 +243,11 @@ class Window:
         step = self.path[2:] - self.path[:-2]
         out: Floats = np.hypot(step[:, 0], step[:, 1]) / (self.t[2:] - self.t[:-2])
         return out
+
+    @cached_property
+    def pace(self) -> float:
+        """The median speed, pixels per second."""
+        return median(self.speeds)
 
 
 def turning_points(u: Floats, h: float) -> Floats:
@@ -232,13 +270,21 @@ def turning_points(u: Floats, h: float) -> Floats:
     return np.array([*points, extreme]) if heading else np.empty(0)
 
 
+def common(a: NDArray[np.int32], b: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where two rising series of frames hold the same frames: indices into the first, and into the second."""
+    at = np.searchsorted(b, a)
+    ia = np.nonzero(b[np.minimum(at, len(b) - 1)] == a)[0] if len(b) else np.empty(0, np.intp)
+    return ia, at[ia]
+
+
 class Pair:
     """Two tracks in one window: their samples in common frames. ``delta`` (N, 2) is a minus b."""
 
     def __init__(self, a: Window, b: Window) -> None:
         self.a, self.b = a, b
-        common, ia, ib = np.intersect1d(a.frames, b.frames, return_indices=True)
-        self.n = len(common)
+        self.memo: dict[Any, Any] = {}
+        ia, ib = common(a.frames, b.frames)
+        self.n = len(ia)
         self.delta: Floats = a.c[ia] - b.c[ib]
         self.tau = float(np.hypot(a.tau, b.tau))
 
