@@ -52,6 +52,8 @@ VISIBLE, INTERPOLATED, LOST = 0, 1, 2
 _AS_IT_IS = frozenset((str, bool, int, type(None)))
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
+_quoted = json.encoder.encode_basestring  # with ``ensure_ascii=False``
+
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -83,6 +85,17 @@ def canonical_json(value: Any) -> str:
     '{"a":[1,true],"b":0.123}'
     """
     return _encode(_plain(value))
+
+
+def _flat(args: Mapping[str, Any]) -> str:
+    """:func:`canonical_json`, quicker where the values are words: most arguments of most claims."""
+    pieces = []
+    for key in sorted(args):
+        value = args[key]
+        if type(value) is not str:
+            return canonical_json(args)
+        pieces.append(f"{_quoted(key)}:{_quoted(value)}")
+    return "{" + ",".join(pieces) + "}"
 
 
 def content_id(*parts: Any) -> str:
@@ -318,7 +331,7 @@ class Claim:
     @staticmethod
     def of(predicate: str, args: Mapping[str, Any], t0: float, t1: float, frame: Frame = "image") -> Claim:
         """Build a claim from plain arguments, in canonical form."""
-        return Claim(predicate, canonical_json(args), frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
+        return Claim(predicate, _flat(args), frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
 
     @property
     def arguments(self) -> dict[str, Any]:

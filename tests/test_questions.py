@@ -31,7 +31,7 @@ TYPES = {
 
 
 def asked(a: Annotation, kinds: tuple[str, ...] = ALL, most: int = 100) -> list[Question]:
-    return ask(Material(a, 0.5), kinds, seed=0, max_per_kind=most).questions
+    return ask(Material(a, 0.5), kinds, seed=0, max_per_kind=most, max_per_clip=99).questions
 
 
 def random_clip(seed: int) -> Annotation:
@@ -86,7 +86,9 @@ def test_letters_are_even_within_a_clip() -> None:
 
 def test_a_moving_camera_stops_questions_about_motion() -> None:
     a = street()
-    made = ask(Material(annotation(a.tracks, a.frames.t, camera="moving"), 0.5), ALL, seed=0, max_per_kind=9)
+    made = ask(
+        Material(annotation(a.tracks, a.frames.t, camera="moving"), 0.5), ALL, seed=0, max_per_kind=9, max_per_clip=99
+    )
     assert not made.questions
     assert made.dropped["CameraMoving"] == len(ALL)
 
@@ -98,7 +100,9 @@ def test_a_poor_track_is_not_asked_about_and_keeps_others_from_being_named_by_cl
     other = make_track("c", "person", t, rest((500, 100)), quality=0.2)
     assert not asked(annotation([poor], t))
     assert asked(annotation([good], t))
-    crowd = ask(Material(annotation([good, poor, other], t), 0.5), ("direction",), seed=0, max_per_kind=9)
+    crowd = ask(
+        Material(annotation([good, poor, other], t), 0.5), ("direction",), seed=0, max_per_kind=9, max_per_clip=99
+    )
     assert not crowd.questions
     assert crowd.dropped["AmbiguousReference"]
 
@@ -124,10 +128,10 @@ def test_a_track_that_is_lost_is_asked_about_only_while_it_is_seen() -> None:
 
 def test_nothing_to_ask_has_a_reason() -> None:
     t = clock()
-    made = ask(Material(annotation([], t), 0.5), ALL, seed=0, max_per_kind=4)
+    made = ask(Material(annotation([], t), 0.5), ALL, seed=0, max_per_kind=4, max_per_clip=99)
     assert not made.questions
     blur = make_track("a", "person", t, line((300, 200), (345, 215)), jitter=6.0)
-    made = ask(Material(annotation([blur], t), 0.5), ("direction",), seed=0, max_per_kind=4)
+    made = ask(Material(annotation([blur], t), 0.5), ("direction",), seed=0, max_per_kind=4, max_per_clip=99)
     assert made.dropped["SmallMargin"]
 
 
@@ -204,3 +208,12 @@ def test_a_thing_without_a_class_is_not_counted_nor_named_beside_others() -> Non
     assert not any("object" in q.text for q in questions)
     alone = asked(annotation(things[:1], t))
     assert any("the object" in q.text for q in alone)
+
+
+def test_a_clip_gives_so_many_questions_and_of_every_kind_in_turn() -> None:
+    m = Material(street(), 0.5)
+    everything = ask(m, ALL, seed=0, max_per_kind=99, max_per_clip=999).questions
+    few = ask(m, ALL, seed=0, max_per_kind=99, max_per_clip=6).questions
+    assert len(few) == 6 < len(everything)
+    assert {q.question_id for q in few} <= {q.question_id for q in everything}
+    assert len({q.kind for q in few}) == min(6, len({q.kind for q in everything}))

@@ -13,7 +13,7 @@ from typing import Any
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import GENERATOR, seeded
-from fm_builders.questions.order import turn_of
+from fm_builders.questions.order import turn_of, way_of
 from fm_hub.claims import check
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.records import Caption, Claim, Provenance, Sentence, Track, canonical_json, caption_id
@@ -99,11 +99,10 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     yield _Line("action", "path", args, words("path", "curved", "back-and-forth"), span)
     turn = turn_of(m, track, span)
     if turn is not None:
-        pairs = tuple(
-            _claim("sequence", {**given, "first": a, "then": b, "at": turn}, span)
-            for a, b in permutations(DIRECTIONS, 2)
-        )
-        yield _Line("order", "sequence", args, pairs, span)
+        first, then = way_of(m, track, span.t0, turn), way_of(m, track, turn, span.t1)
+        if first and then and first != then:
+            turned = _claim("sequence", {**given, "first": first, "then": then, "at": turn}, span)
+            yield _Line("order", "sequence", args, (turned,), span)
     if check(m.scene, _claim("moves", {**given, "is": True}, span)).true:
         corners = ("top-left", "top-right", "bottom-left", "bottom-right")
         for at in ("start", "end"):

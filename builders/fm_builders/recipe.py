@@ -48,6 +48,7 @@ class Compose(_Part):
 
     kinds: tuple[str, ...] = ("direction", "actor", "order", "location", "count", "relation", "speed")
     max_per_kind: int = Field(default=4, ge=1)
+    max_per_clip: int = Field(default=20, ge=1)
     min_quality: float = Field(default=0.4, ge=0, le=1)
 
 

@@ -62,6 +62,15 @@ def plural(label: str) -> str:
 
 
 def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
+    """The name of a track, as :func:`_name` finds it, once a scene."""
+    names: dict[tuple[str, float, float], str | None] = scene.memo.setdefault(refer, {})
+    key = (track_id, t0, t1)
+    if key not in names:
+        names[key] = _name(scene, track_id, t0, t1)
+    return names[key]
+
+
+def _name(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
     """Name a track so that a viewer of ``t0..t1`` knows which is meant; None if no name fits it alone.
 
     By its class where it is the only one of its class in the window; else, of two, by the side it is on (if

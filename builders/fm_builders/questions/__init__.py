@@ -80,25 +80,41 @@ def seeded(*parts: Any) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big")
 
 
-def ask(m: Material, kinds: Sequence[str], *, seed: int, max_per_kind: int) -> Asked:
-    """All provable questions about one clip, in a fixed order, at most ``max_per_kind`` of each kind."""
+def ask(m: Material, kinds: Sequence[str], *, seed: int, max_per_kind: int, max_per_clip: int) -> Asked:
+    """The questions about one clip: of each kind in turn the next that can be proved, until there are enough.
+
+    At most ``max_per_kind`` of a kind and ``max_per_clip`` in all; the clip decides which kind begins. Drafts beyond
+    that are not looked at, so that a clip costs what its questions cost; ``dropped`` counts those that were.
+    """
     out = Asked()
-    for name in kinds:
+    rounds: dict[str, Iterator[Question]] = {}
+    for name in sorted(kinds, key=lambda name: seeded(seed, m.clip.clip_id, name)):
         kind = KINDS.load(name)()
         if kind.needs_still_camera and m.camera != "static":
             out.dropped["CameraMoving" if m.camera == "moving" else "CameraUnknown"] += 1
-            continue
-        made: dict[str, Question] = {}
-        for draft in kind.drafts(m):
-            question = _make(kind, m, draft, seed, out.dropped)
-            if question is not None:
-                made.setdefault(question.question_id, question)
-        ranked = sorted(made.values(), key=lambda q: seeded(seed, q.question_id))
-        out.dropped["TooMany"] += max(0, len(ranked) - max_per_kind)
-        out.questions += ranked[:max_per_kind]
+        else:
+            rounds[name] = _questions(kind, m, seed, out.dropped)
+    for _ in range(max_per_kind):
+        for name in tuple(rounds):
+            if len(out.questions) == max_per_clip:
+                break
+            question = next(rounds[name], None)
+            if question is None:
+                del rounds[name]
+            else:
+                out.questions.append(question)
     out.questions = _place_answers(sorted(out.questions, key=lambda q: q.question_id), seed)
-    out.dropped = +out.dropped
     return out
+
+
+def _questions(kind: QuestionKind, m: Material, seed: int, dropped: Counter[str]) -> Iterator[Question]:
+    """The provable questions of a kind, each once, in the order of its drafts."""
+    made = set()
+    for draft in kind.drafts(m):
+        question = _make(kind, m, draft, seed, dropped)
+        if question is not None and question.question_id not in made:
+            made.add(question.question_id)
+            yield question
 
 
 def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Counter[str]) -> Question | None:

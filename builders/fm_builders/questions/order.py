@@ -14,7 +14,7 @@ from fm_hub.claims import check
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.records import Claim, Track
 
-__all__ = ["OrderKind", "turn_of"]
+__all__ = ["OrderKind", "turn_of", "way_of"]
 
 OPPOSITE = {w: next(o for o, d in DIRECTIONS.items() if abs(d - a) == 180.0) for w, a in DIRECTIONS.items()}
 ACROSS = {w: next(o for o, d in DIRECTIONS.items() if (d - a) % 360.0 == 90.0) for w, a in DIRECTIONS.items()}
@@ -54,14 +54,14 @@ def turn_of(m: Material, track: Track, span: Span) -> float | None:
     return at if span.t0 < at < span.t1 else None
 
 
-def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
-    def way(t0: float, t1: float) -> str | None:
-        for word in DIRECTIONS:
-            if check(m.scene, Claim.of("direction", {"track": track.track_id, "is": word}, t0, t1)).true:
-                return word
-        return None
+def way_of(m: Material, track: Track, t0: float, t1: float) -> str | None:
+    """The direction that a track provably takes from ``t0`` to ``t1``; None if there is none."""
+    claims = {w: Claim.of("direction", {"track": track.track_id, "is": w}, t0, t1) for w in DIRECTIONS}
+    return next((word for word, claim in claims.items() if check(m.scene, claim).true), None)
 
-    first, then = way(span.t0, at), way(at, span.t1)
+
+def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
+    first, then = way_of(m, track, span.t0, at), way_of(m, track, at, span.t1)
     pairs: list[tuple[str, str]] = []
     if first and then and first != then:
         pool = dict.fromkeys((first, then, OPPOSITE[first], OPPOSITE[then], ACROSS[first], OPPOSITE[ACROSS[first]]))
