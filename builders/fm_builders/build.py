@@ -167,7 +167,7 @@ def _build(place: Workplace, job: Plan, engine: str, limits: Limits) -> Built:
 
 
 def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
-    if gpu_gb(job.recipe.perception):
+    if gpu_gb(job.recipe.perception.detectors):
         limits = dataclasses.replace(limits, gpus=1.0)
     try:
         return annotate(job.sources, Work(job.recipe, job.store), engine=engine, limits=limits)

@@ -174,8 +174,8 @@ def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
     kept = tables["clips"][0]
     measured = ("fps", "width", "height", "n_frames", "duration", "camera")
     row = replace(row, **{n: getattr(kept, n) for n in measured})
-    camera, tracks = tables["camera"][0], tables["tracks"]
-    return row, Annotation(row, tables["frames"][0], camera, tracks, tables["keypoints"], tables.get("contacts", ()))
+    seen = tables["tracks"], tables["keypoints"], tables.get("contacts", ())
+    return row, Annotation(row, tables["frames"][0], tables["camera"][0], *seen)
 
 
 def _place_videos(composed: Composed, out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
@@ -259,7 +259,7 @@ def _write(composed: Composed, recipe: Recipe, out: Path, hashes: Mapping[str, F
         data_version="0.1.0",
         generator=f"fm-hub {__version__}",
         recipe=recipe.model_dump(mode="json"),
-        models=perception.model_ids(recipe.perception),
+        models=perception.model_ids(recipe.perception.detectors),
         dropped=dict(sorted(composed.dropped.items())),
         repo=recipe.publish.repo,
         videos=videos,

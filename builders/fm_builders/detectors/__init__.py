@@ -149,5 +149,6 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "hands": "fm_builders.detectors.hands:HandDetector",
         "movenet": "fm_builders.detectors.movenet:MoveNet",
         "nanodet": "fm_builders.detectors.nanodet:NanoDet",
+        "simulator": "fm_builders.detectors.simulator:Simulator",
     },
 )

@@ -1,0 +1,183 @@
+"""Simulated clips: what is promised of them, that they are the same every time, and that the judge can say no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fm_builders.build import build, compose_folder
+from fm_builders.recipe import load_recipe
+from fm_builders.simulate import SCENES, films
+from fm_builders.simulate.film import Event, Film, Seen, View
+from fm_builders.simulate.judge import Judge
+from fm_builders.simulate.motion import Route
+from fm_builders.simulate.tables import measure
+from fm_builders.simulate.truth import Truth, read_truths
+from fm_builders.simulate.write import simulate
+from fm_builders.sources import find_sources
+from fm_hub.errors import BadDataset, UnknownName, UserError
+from fm_hub.records import Claim, Clip
+from fm_hub.tables import read_records
+from fm_hub.verify import verify
+
+
+def seen_in(film: Film) -> list[dict[str, Seen]]:
+    return [dict(shot.seen) for shot in film.shoot(False) if shot.seen is not None]
+
+
+def made(film: Film) -> Judge:
+    clip = Clip(film.name, film.name, "v.mp4", "0", 0, film.seconds, True, 20, *film.size, 1, 1, "static", "test", "ok")
+    return Judge(measure(film, clip, seen_in(film), "key").truth)
+
+
+def test_a_route_is_where_it_was_told_to_be() -> None:
+    route = Route((0, 0)).rest(1).go((10, 0), 2).rest(1).go((10, 8), 2, "up").until(8)
+    assert route.at([0.5, 2.0, 3.5, 8.0]).tolist() == [[0, 0], [5, 0], [10, 0], [10, 8]]
+    assert route.moving() == [(1, 3), (4, 6)]
+    assert route.at(5)[0][1] < 4, "what speeds up has done less than half of its way in half of its time"
+
+
+def test_copypaste_keeps_its_promises() -> None:
+    crossing = moving = blurred = 0
+    planned = films(["copypaste"], 20, 5)
+    for film in planned:
+        assert 2 <= len(film.things) <= 5
+        seen = seen_in(film)
+        halves = 0
+        for name in film.things:
+            longest = max(max(s[name].whole[2] - s[name].whole[0], s[name].whole[3] - s[name].whole[1]) for s in seen)
+            assert 38 <= longest <= 300
+            boxes = np.array([s[name].whole for s in seen])
+            inside = (boxes[:, :2] > 0).all(1) & (boxes[:, 2:] < film.size).all(1)
+            halves += any(s[name].share < 0.5 for s, whole in zip(seen, inside, strict=True) if whole)
+        crossing += halves > 0
+        moving += film.tags["camera"] != "static"
+        blurred += film.tags["blur"] == "yes"
+    assert crossing >= 0.3 * len(planned)
+    assert moving >= 0.3 * len(planned)
+    assert blurred >= 0.2 * len(planned)
+
+
+def test_the_boxes_hold_what_is_painted() -> None:
+    film = films(["copypaste"], 1, 3)[0]
+    shots = [shot for shot in film.shoot(True) if shot.seen is not None]
+    again = [shot for shot in film.shoot(True) if shot.seen is not None][:3]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(shots, again, strict=False))  # type: ignore[arg-type]
+    changed = np.any([np.abs(np.asarray(s.image, int) - np.asarray(shots[0].image, int)).max(2) > 24 for s in shots], 0)
+    covered = np.zeros(changed.shape, bool)
+    for shot in shots:
+        for s in (shot.seen or {}).values():
+            if s.box is not None:
+                x1, y1, x2, y2 = (int(v) for v in s.box)
+                covered[max(0, y1 - 2) : y2 + 2, max(0, x1 - 2) : x2 + 2] = True
+    assert changed.any()
+    assert not (changed & ~covered).any(), "with a still camera only things change the picture"
+
+
+def test_views_and_cameras_say_the_same() -> None:
+    film = next(f for f in films(["copypaste"], 40, 2) if f.view.kind == "roll")
+    camera = film.view.camera("c", film.size)
+    z = np.array([100 + 50j, -200 - 80j])
+    for g in range(1, len(camera.frame)):
+        z = np.exp(camera.dlogs[g] + 1j * camera.droll[g]) * z + camera.dx[g] + 1j * camera.dy[g]
+    assert np.allclose(z, film.view.turn[-1] * np.array([100 + 50j, -200 - 80j]) + film.view.shift[-1])
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulated") / "truth"
+    simulate(films(["copypaste"], 2, 0), load_recipe("simulated"), out)
+    return out
+
+
+def test_simulated_clips_are_a_dataset(simulated: Path) -> None:
+    assert verify(simulated).failed == 0
+    truths = read_truths(simulated)
+    tracks = read_records(simulated, "tracks")
+    assert {t.clip_id for t in tracks} == set(truths)
+    for track in tracks:
+        thing = next(x for x in truths[track.clip_id].things if x.track == track.track_id)
+        whole = thing.whole[track.frame]
+        slack = 1.5  # a mask begins and ends within a pixel of its outline
+        assert (track.bbox[:, :2] >= whole[:, :2] - slack).all()
+        assert (track.bbox[:, 2:] <= whole[:, 2:] + slack).all()
+    assert compose_folder(simulated).manifest.models == ["simulator@1"]
+
+
+def test_the_same_seed_gives_the_same_bytes(simulated: Path, tmp_path: Path) -> None:
+    simulate(films(["copypaste"], 1, 0), load_recipe("simulated"), tmp_path / "again")
+    (again,) = (tmp_path / "again" / "truth").iterdir()
+    assert again.read_bytes() == (simulated / "truth" / again.name).read_bytes()
+    clips = [c.video_file for c in read_records(tmp_path / "again", "clips")]
+    assert all((simulated / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in clips)
+
+
+def test_the_clips_are_clips_to_perception_too_and_truth_is_not_detected(simulated: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("simulated")
+    build(find_sources([str(simulated / "videos")]), recipe, tmp_path / "o", engine="inline")
+    clips = read_records(tmp_path / "o", "clips")
+    assert {c.clip_id for c in clips} == set(read_truths(simulated)), "copied byte for byte, in one shot"
+    assert {c.reason for c in clips} == {"ModelError"}
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="copypaste"):
+        films(["copypast"], 1, 0)
+    with pytest.raises(UserError, match="simulator"):
+        simulate(films(["copypaste"], 1, 0), load_recipe("default"), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(BadDataset, match="fm-hub simulate"):
+        read_truths(tmp_path)
+    with pytest.raises(BadDataset, match="truth"):
+        Truth.from_json('{"clip_id": "x"}')
+
+
+def walk(to: float, *, rest: float = 0.0, seconds: float = 4.0) -> Film:
+    """A box of 20 x 20 that goes from x = 100 to ``to``, after a rest."""
+    route = Route((100.0, 100.0)).rest(rest).go((to, 100.0), seconds - rest)
+    t = np.arange(round(seconds * 10) + 1) / 10
+
+    def shoot(pictures: bool):  # type: ignore[no-untyped-def]
+        del pictures
+        from fm_builders.simulate.film import Shot
+
+        for x, y in route.at(t):
+            box = (float(x - 10), float(y - 10), float(x + 10), float(y + 10))
+            inside = float(np.clip((min(box[2], 320) - max(box[0], 0)) / 20, 0, 1))
+            yield Shot(None, {"a": Seen(box if inside else None, box, int(400 * inside), inside, 1.0)})
+
+    return Film(
+        "made", 0, 0, (320, 240), seconds, {"a": "box"}, [Event("moves", "a", rest, seconds)], View.still(len(t)), shoot
+    )
+
+
+@pytest.mark.parametrize(
+    ("film", "predicate", "args", "holds"),
+    [
+        (walk(280), "direction", {"is": "right"}, True),
+        (walk(280), "direction", {"is": "left"}, False),
+        (walk(280), "moves", {"is": True}, True),
+        (walk(104), "moves", {"is": False}, True),
+        (walk(280), "speed_change", {"is": "steady"}, True),
+        (walk(280, rest=2), "starts", {}, True),
+        (walk(280), "starts", {}, False),
+        (walk(400), "leaves", {"side": "right"}, True),
+        (walk(400), "leaves", {"side": "left"}, False),
+        (walk(280), "leaves", {"side": "right"}, False),
+        (walk(280), "path", {"is": "straight"}, True),
+        (walk(280), "reversals", {"is": 0}, True),
+        (walk(280), "reversals", {"is": 1}, False),
+    ],
+)
+def test_the_judge(film: Film, predicate: str, args: dict[str, object], holds: bool) -> None:
+    judge = made(film)
+    (track,) = judge.things
+    assert judge.holds(Claim.of(predicate, {**args, "track": track}, 0, film.seconds)) is holds
+    assert judge.holds(Claim.of(predicate, {**args, "track": "no such"}, 0, film.seconds)) is None
+    assert judge.holds(Claim.of("sings", {"track": track}, 0, film.seconds)) is None
+
+
+def test_every_scene_has_a_name() -> None:
+    assert SCENES.names() == ["cars", "copypaste", "daily", "hands", "robots"]
