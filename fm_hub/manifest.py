@@ -68,6 +68,8 @@ class Manifest(BaseModel):
     videos: bool = True
     """Whether the clips are published with it; without them, ``fetch.jsonl`` says how to make them."""
     redacted: tuple[str, ...] = ()
+    language: dict[str, Any] = {}
+    """Where a language model worded rows: which, its prompts, and how every text ended."""
 
     @classmethod
     def measured(
@@ -81,6 +83,7 @@ class Manifest(BaseModel):
         dropped: dict[str, int],
         repo: str,
         videos: bool = True,
+        language: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """The manifest of tables that were just written; files are hashed by :func:`write_manifest`."""
         counts: dict[str, dict[str, int]] = {}
@@ -102,6 +105,7 @@ class Manifest(BaseModel):
             shards=shards,
             repo=repo,
             videos=videos,
+            language=dict(language or {}),
         )
 
 

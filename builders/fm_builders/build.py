@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fm_builders.annotate import Annotated, annotate, failures, plan
 from fm_builders.compose import Absent, compose
@@ -24,7 +26,20 @@ from fm_hub.manifest import Manifest
 from fm_hub.progress import bar
 from fm_hub.records import Source
 
-__all__ = ["Built", "annotate_sources", "build", "compose_folder", "retry"]
+if TYPE_CHECKING:
+    from fm_builders.language import Language
+
+__all__ = ["Built", "Llm", "annotate_sources", "build", "compose_folder", "retry"]
+
+
+@dataclass(frozen=True)
+class Llm:
+    """A language model on a server, as the command line names it; ``budget`` like ``5usd`` or ``2Mtok``."""
+
+    url: str
+    model: str = ""
+    budget: str | None = None
+    price: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,17 +68,19 @@ def build(
     store: str | None = None,
     videos: bool = True,
     drop: Collection[str] = (),
+    llm: Llm | None = None,
 ) -> Built:
     """Build a dataset from sources into ``out``. Raises :class:`BadOutput` and writes nothing if that is not ours.
 
     A source that fails is a row with its reason. A build that was stopped goes on where it stopped. ``store`` is the
     URL or folder of artifacts, clips and ledger (default: within ``out``). Questions whose id is in ``drop`` stay out
-    of the benchmark.
+    of the benchmark. ``llm`` names a language model that rewords what is proved.
     """
     place = _admitted(found, out, engine, replace=replace)
     with place.locked():
         job = _saved(place, found, recipe, store, videos=videos, drop=drop)
-        return _build(place, job, engine, limits or Limits())
+        with _opened(llm, place, recipe) as language:  # before anything is annotated: a wrong address is told now
+            return _build(place, job, engine, limits or Limits(), language)
 
 
 def annotate_sources(
@@ -84,7 +101,12 @@ def annotate_sources(
 
 
 def compose_folder(
-    out: Path, recipe: Recipe | None = None, *, videos: bool | None = None, drop: Collection[str] | None = None
+    out: Path,
+    recipe: Recipe | None = None,
+    *,
+    videos: bool | None = None,
+    drop: Collection[str] | None = None,
+    llm: Llm | None = None,
 ) -> Built:
     """The second half of :func:`build`, for what is annotated in ``out``; the sources themselves are not needed.
 
@@ -106,7 +128,8 @@ def compose_folder(
             what = ", ".join(f"{n} to {stage}" for stage, n in sorted(todo.items()))
             raise BadOutput(f"{out}: not annotated with this recipe ({what}); run fm-hub annotate with it first")
         annotated = annotate(job.sources, Work(job.recipe, job.store), engine="inline")
-        built = _built(_compose(place, job, annotated), annotated)
+        with _opened(llm, place, job.recipe) as language:
+            built = _built(_compose(place, job, annotated, language), annotated)
         place.save(job)  # not before: what was refused is not remembered
         return built
 
@@ -157,13 +180,27 @@ def _saved(
     return job
 
 
-def _build(place: Workplace, job: Plan, engine: str, limits: Limits) -> Built:
+@contextmanager
+def _opened(llm: Llm | None, place: Workplace, recipe: Recipe) -> Iterator[Language | None]:
+    """The language model of a build; its answers are kept with the work, so that a build that goes on has them."""
+    if llm is None:
+        yield None
+        return
+    from fm_builders.language import open_language
+
+    answers = place.folder / "answers.sqlite"
+    language = open_language(llm.url, llm.model, recipe.language, answers, budget=llm.budget, price=llm.price)
+    with language.client:
+        yield language
+
+
+def _build(place: Workplace, job: Plan, engine: str, limits: Limits, language: Language | None = None) -> Built:
     annotated = _annotate(job, engine, limits)
     try:
-        return _built(_compose(place, job, annotated), annotated)
+        return _built(_compose(place, job, annotated, language), annotated)
     except Absent:  # the disk lost something: what was lost is made again
         annotated = _annotate(job, engine, limits)
-        return _built(_compose(place, job, annotated), annotated)
+        return _built(_compose(place, job, annotated, language), annotated)
 
 
 def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
@@ -175,11 +212,20 @@ def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
         raise BadOutput(f"{job.store}: {e.strerror or type(e).__name__}; finished work is kept") from e
 
 
-def _compose(place: Workplace, job: Plan, annotated: Annotated) -> Manifest:
+def _compose(place: Workplace, job: Plan, annotated: Annotated, language: Language | None = None) -> Manifest:
     with bar("composing", annotated.clips) as tick:
         try:
             store = Store(job.store)
-            return compose(annotated.sources, job.recipe, place.out, store, videos=job.videos, drop=job.drop, tick=tick)
+            return compose(
+                annotated.sources,
+                job.recipe,
+                place.out,
+                store,
+                videos=job.videos,
+                drop=job.drop,
+                language=language,
+                tick=tick,
+            )
         except UserError:
             raise
         except OSError as e:

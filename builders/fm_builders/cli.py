@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fm_builders.build import Llm
     from fm_builders.engines import Limits
     from fm_builders.recipe import Recipe
     from fm_hub.records import Source
 
-__all__ = ["annotate", "build", "limits", "plan"]
+__all__ = ["annotate", "build", "limits", "llm_named", "plan"]
 
 Sources = Annotated[
     list[str],
@@ -37,6 +38,10 @@ Drop = Annotated[
     Path | None,
     typer.Option("--drop", metavar="LIST", help="Ids of questions to leave out of the benchmark, a line each."),
 ]
+LlmUrl = Annotated[str | None, typer.Option("--llm", metavar="URL", help="A server of a language model that rewords.")]
+LlmModel = Annotated[str, typer.Option("--llm-model", metavar="NAME", help="Its model, where it serves several.")]
+LlmBudget = Annotated[str | None, typer.Option("--llm-budget", help="The most to spend: 5usd, 50ktok, 2Mtok.")]
+LlmPrice = Annotated[str | None, typer.Option("--llm-price", metavar="IN,OUT", help="US dollars a million tokens.")]
 Replace = Annotated[bool, typer.Option(help="Allow a folder that holds a dataset of other sources.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
 
@@ -76,6 +81,16 @@ def dropped(path: Path | None) -> frozenset[str] | None:
     return None if path is None else read_drop_list(path)
 
 
+def llm_named(url: str | None, model: str, budget: str | None, price: str | None) -> Llm | None:
+    """The options of a language model. Raises :class:`~fm_hub.errors.UserError` for options without a server."""
+    from fm_builders.build import Llm
+    from fm_hub.errors import UserError
+
+    if url is None and (model or budget or price):
+        raise UserError("--llm-model, --llm-budget and --llm-price are of a server; name it with --llm URL")
+    return Llm(url, model, budget, price) if url else None
+
+
 def left_out(sources: list[Source] | tuple[Source, ...]) -> list[tuple[str, str, str]]:
     """(name, reason, detail) of the sources that gave nothing."""
     return [(s.name, s.reason, s.detail) for s in sources if s.status != "ok"]
@@ -96,6 +111,10 @@ def build(
         bool, typer.Option("--videos/--no-videos", help="Publish the clips, or a list to fetch them.")
     ] = True,
     drop: Drop = None,
+    llm: LlmUrl = None,
+    llm_model: LlmModel = "",
+    llm_budget: LlmBudget = None,
+    llm_price: LlmPrice = None,
     replace: Replace = False,
     as_json: Json = False,
 ) -> None:
@@ -118,6 +137,7 @@ def build(
         store=store,
         videos=videos,
         drop=without,
+        llm=llm_named(llm, llm_model, llm_budget, llm_price),
     )
     report(built, output, as_json=as_json, passed_over=found.passed_over, notes=found.notes)
 
@@ -133,6 +153,8 @@ def report(built: Any, output: Path, *, as_json: bool, passed_over: int = 0, not
     else:
         rows = ", ".join(f"{c} {counts.get(c, 0)}" for c in ("clips", "tracks", "mcq", "captions", "benchmark"))
         print(f"{output}: {built.passed} of {len(built.sources)} source(s) used; {rows}")
+        for use, ends in built.manifest.language.get("counts", {}).items():
+            print(f"  language model, {use}: {', '.join(f'{k} {v}' for k, v in ends.items())}")
         for name, reason, detail in failed:
             print(f"  left out: {name}: {reason}: {detail}")
         if passed_over:

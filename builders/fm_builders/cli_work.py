@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fm_builders.cli import Engine, Json, Memory, RayAddress, Timeout, Workers, dropped, limits, report
+from fm_builders.cli import (
+    Engine,
+    Json,
+    LlmBudget,
+    LlmModel,
+    LlmPrice,
+    LlmUrl,
+    Memory,
+    RayAddress,
+    Timeout,
+    Workers,
+    dropped,
+    limits,
+    llm_named,
+    report,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,17 +49,22 @@ def compose(
         Path | None,
         typer.Option(metavar="LIST", help="Ids of questions to leave out of the benchmark; default: as before."),
     ] = None,
+    llm: LlmUrl = None,
+    llm_model: LlmModel = "",
+    llm_budget: LlmBudget = None,
+    llm_price: LlmPrice = None,
     as_json: Json = False,
 ) -> None:
     """Make the dataset of what is annotated: facts, questions, captions, card. Looks at no pixel.
 
-    Example: fm-hub compose foundationmotion --recipe more-questions.toml
+    Example: fm-hub compose foundationmotion --llm http://localhost:8000/v1 --llm-budget 2Mtok
     """
     from fm_builders.build import compose_folder
     from fm_builders.recipe import load_recipe
 
     chosen = load_recipe(recipe) if recipe else None
-    built = compose_folder(output, chosen, videos=videos, drop=dropped(drop))
+    named = llm_named(llm, llm_model, llm_budget, llm_price)
+    built = compose_folder(output, chosen, videos=videos, drop=dropped(drop), llm=named)
     report(built, output, as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fm_builders import perceive as perception
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
@@ -31,6 +31,9 @@ from fm_hub.manifest import FETCH, MANIFEST, FileInfo, Manifest, file_sha256, wr
 from fm_hub.records import Annotation, Clip, Source, Split
 from fm_hub.tables import CONFIGS, SPLITS, to_table, write_table
 from fm_hub.videobytes import write_benchmark_videos
+
+if TYPE_CHECKING:
+    from fm_builders.language import Language
 
 __all__ = ["Absent", "Composed", "clip_path", "compose"]
 
@@ -90,12 +93,14 @@ def compose(
     *,
     videos: bool = True,
     drop: Collection[str] = (),
+    language: Language | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Manifest:
     """Write the dataset of these annotations to ``out``; ``tick`` is called once a clip.
 
     With ``videos=False`` the clips are not published: ``fetch.jsonl`` says how to make them from their sources.
-    Questions whose id is in ``drop`` stay out of the benchmark. Before anything is written, raises
+    Questions whose id is in ``drop`` stay out of the benchmark.
+    A ``language`` model rewords what is proved. Before anything is written, raises
     :class:`Absent` if the store lost what the annotations rest on, and :class:`~fm_hub.errors.UserError` if no
     question has an id of ``drop``.
     """
@@ -112,7 +117,7 @@ def compose(
                 store.drop("perceive", clip.key)
                 continue
             row, annotation = _annotation(row, payload)
-        _compose_clip(composed, row, annotation, recipe, drop)
+        _compose_clip(composed, row, annotation, recipe, drop, language, store)
         tick()
     for a in found:
         composed.dropped.update(a.left_out)
@@ -120,7 +125,8 @@ def compose(
     hashes = _place_videos(composed, out, store, torn) if videos else {}
     if torn:
         raise Absent(store.storage.location, sorted(torn))
-    return _write(composed, recipe, out, hashes, videos=videos)
+    worded = language.record() if language else {}
+    return _write(composed, recipe, out, hashes, videos=videos, language=worded)
 
 
 def _check_drop(composed: Composed, drop: Collection[str]) -> None:
@@ -197,7 +203,13 @@ def _place_videos(composed: Composed, out: Path, store: Store, torn: list[str]) 
 
 
 def _compose_clip(
-    composed: Composed, clip: Clip, annotation: Annotation | None, recipe: Recipe, drop: Collection[str]
+    composed: Composed,
+    clip: Clip,
+    annotation: Annotation | None,
+    recipe: Recipe,
+    drop: Collection[str],
+    language: Language | None,
+    store: Store,
 ) -> None:
     split = clip.split
     if annotation is None:
@@ -208,6 +220,10 @@ def _compose_clip(
     asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=c.max_per_kind, max_per_clip=c.max_per_clip)
     text = caption(m, seed=recipe.seed)
     composed.dropped.update(asked.dropped)
+    questions, written = asked.questions, []
+    if language:
+        worded = language.word(m, questions, text, lambda: store.storage.local(clip_name(clip.clip_id)))
+        questions, text, written = worded.questions, worded.caption, worded.written
     if not asked.questions:
         clip = replace(clip, status="empty", reason=_why_empty(m, asked.dropped))
     composed.add("clips", split, [clip])
@@ -216,15 +232,15 @@ def _compose_clip(
     composed.add("tracks", split, annotation.tracks)
     composed.add("keypoints", split, annotation.keypoints)
     composed.add("contacts", split, annotation.contacts)
-    composed.add("mcq", split, asked.questions)
-    composed.add("qa", split, asked.questions)
+    composed.add("mcq", split, [*questions, *written])
+    composed.add("qa", split, [*questions, *written])
     composed.add("captions", split, [text] if text else [])
-    composed.add("facts", split, facts_of(m, asked.questions, text))
-    if split == "test":
-        kept = [q for q in asked.questions if q.question_id not in drop]
+    composed.add("facts", split, facts_of(m, questions, text))
+    if split == "test":  # what a model wrote itself is never in the benchmark
+        kept = [q for q in questions if q.question_id not in drop]
         composed.add("benchmark", split, kept)
-        if len(kept) < len(asked.questions):
-            composed.dropped["Dropped"] += len(asked.questions) - len(kept)
+        if len(kept) < len(questions):
+            composed.dropped["Dropped"] += len(questions) - len(kept)
 
 
 def _why_empty(m: Material, dropped: Counter[str]) -> str:
@@ -235,7 +251,15 @@ def _why_empty(m: Material, dropped: Counter[str]) -> str:
     return dropped.most_common(1)[0][0] if dropped else "NothingToAsk"
 
 
-def _write(composed: Composed, recipe: Recipe, out: Path, hashes: Mapping[str, FileInfo], *, videos: bool) -> Manifest:
+def _write(
+    composed: Composed,
+    recipe: Recipe,
+    out: Path,
+    hashes: Mapping[str, FileInfo],
+    *,
+    videos: bool,
+    language: Mapping[str, object],
+) -> Manifest:
     (out / MANIFEST).unlink(missing_ok=True)
     for config in (*CONFIGS, "benchmark_videos"):
         shutil.rmtree(out / config, ignore_errors=True)
@@ -263,6 +287,7 @@ def _write(composed: Composed, recipe: Recipe, out: Path, hashes: Mapping[str, F
         dropped=dict(sorted(composed.dropped.items())),
         repo=recipe.publish.repo,
         videos=videos,
+        language=language,
     )
     write_card(out, manifest)
     return write_manifest(out, manifest, hashes)

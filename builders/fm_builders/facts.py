@@ -14,7 +14,7 @@ __all__ = ["facts_of"]
 def facts_of(m: Material, questions: Iterable[Question], caption: Caption | None) -> list[Fact]:
     """The true claims under the answers and the sentences of one clip, in order of id."""
     claims = {q.options[q.answer].claim for q in questions}
-    claims |= {s.claim for s in caption.sentences} if caption else set()
+    claims |= {s.claim for s in caption.sentences if s.claim.predicate} if caption else set()
     facts = []
     for claim in claims:
         v = check(m.scene, claim)

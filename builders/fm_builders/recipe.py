@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -52,6 +52,19 @@ class Compose(_Part):
     min_quality: float = Field(default=0.4, ge=0, le=1)
 
 
+class LanguageUse(_Part):
+    """What a language model does where one is given (``--llm``).
+
+    ``paraphrase`` rewords questions and captions; ``captions`` writes captions from the proved sentences and from
+    ``frames`` frames; ``freeform`` writes up to ``questions_a_clip`` questions of its own; ``blind`` answers the
+    benchmark without the video, as a score.
+    """
+
+    uses: tuple[Literal["paraphrase", "captions", "freeform", "blind"], ...] = ("paraphrase",)
+    frames: int = Field(default=8, ge=2, le=64)
+    questions_a_clip: int = Field(default=4, ge=1, le=16)
+
+
 class Splits(_Part):
     """Shares of the source videos; the rest is the test split, of which the benchmark is made."""
 
@@ -75,6 +88,7 @@ class Recipe(_Part):
     clips: Clips = Clips()
     perception: Perception = Perception()
     compose: Compose = Compose()
+    language: LanguageUse = LanguageUse()
     splits: Splits = Splits()
     publish: Publish = Publish()
 

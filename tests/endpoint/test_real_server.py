@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -12,12 +13,14 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from endpoint import real_server
+from fm_builders.language.reword import Text, reword
 from fm_hub.endpoint.client import Client, Settings
 from fm_hub.endpoint.probe import Capabilities
 from fm_hub.endpoint.request import Ask, Reply, Turn
 from fm_hub.endpoint.structured import fill
 from fm_hub.errors import ItemError, UserError
 from fm_hub.models.endpoint import EndpointModel, letter_logprobs
+from fm_hub.wording.paraphrase import difference
 
 pytestmark = pytest.mark.skipif(bool(real_server.MISSING), reason=f"not installed: {', '.join(real_server.MISSING)}")
 
@@ -96,6 +99,18 @@ def test_a_schema_is_held(client: Client) -> None:
     found = fill(client, [asked(f"A {x} rolls quickly to the left. Describe it.", 40) for x in ("ball", "car")], Moving)
     assert not any(isinstance(x, ItemError) for x in found)
     assert client.counts["repaired"] == 0
+
+
+def test_its_paraphrases_are_checked(client: Client) -> None:
+    """So small a model gets few right; what matters is that the grammar holds and the rule decides each of them."""
+    counts: Counter[str] = Counter()
+    texts = [
+        Text(f"The {x} moves to the left.", ((f"the {x}",),), "direction/s0", "direction") for x in ("ball", "bus")
+    ]
+    said = reword(client, texts, counts)
+    assert sum(counts.values()) == len(texts)
+    assert all(k in ("reworded", "same", "claims", "CutOff") or k.startswith("rule: ") for k in counts)
+    assert all(not (w and difference(t.text, w, t.names, t.template)) for t, w in zip(texts, said, strict=True))
 
 
 def test_a_model_without_eyes_is_refused(address: str) -> None:
