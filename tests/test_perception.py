@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fm_builders import perceive as perception
 from fm_builders.boxes import centre, iou
 from fm_builders.perceive import model_ids, perceive, with_parents
+from fm_builders.recipe import Perception
 from fm_hub.errors import UnknownName
 from fm_hub.records import Camera, Keypoints, Track
 from fm_hub.video import encode_clip, index_video, iter_frames, sample_times
@@ -30,6 +32,10 @@ class Seen:
     tracks: list[Track]
     keypoints: list[Keypoints]
     scale: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def of(cls, original: NDArray[np.int64], found: perception.Seen, scale: tuple[float, float] = (1.0, 1.0)) -> Seen:
+        return cls(original, found.camera, list(found.tracks), list(found.keypoints), scale)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def truth(clip: str, name: str) -> Person:
 def seen_in(clip: str) -> Seen:
     index = index_video(FIXTURES / "videos" / f"{clip}.mp4")
     _, t = sample_times(index, 10.0)
-    return Seen(np.searchsorted(index.times, t), *perceive(index, t, clip, "test"))
+    return Seen.of(np.searchsorted(index.times, t), perceive(index, t, clip, "test"))
 
 
 def sports() -> Seen:
@@ -74,7 +80,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     encode_clip((f for _, f in iter_frames(index, t.tolist(), size=(884, 496))), t.tolist(), path)
     smaller = index_video(path)
     frames = np.searchsorted(index.times, t)
-    return Seen(frames, *perceive(smaller, smaller.times, "half", "test"), scale=(884 / 1768, 496 / 994))
+    return Seen.of(frames, perceive(smaller, smaller.times, "half", "test"), scale=(884 / 1768, 496 / 994))
 
 
 @pytest.fixture(params=["full", "half"])
@@ -192,8 +198,9 @@ def test_cars_behind_a_fence() -> None:
     _, t = sample_times(index, 10.0)
     times = index.times
     t = t[(t >= times[137]) & (t <= times[186])]
-    camera, tracks, _ = perceive(index, t, "bikes", "test")
-    assert len(camera.frame) == len(t)
+    found = perceive(index, t, "bikes", "test")
+    tracks = found.tracks
+    assert len(found.camera.frame) == len(t)
     cars = [track for track in tracks if track.label in ("car", "truck", "bus")]
     assert len(cars) >= 3
     parked = np.array([[515, 103, 610, 165]])  # at the right, all the time
@@ -226,11 +233,11 @@ def test_a_hand_belongs_to_the_person_whose_wrist_is_in_it() -> None:
 
 
 def test_two_detectors_of_persons_check_each_other() -> None:
-    assert model_ids(["nanodet", "movenet"]) == model_ids(["embedded"])
-    assert len(model_ids()) == 4
-    assert model_ids(["fake"]) == []
+    assert model_ids(Perception(detectors=("nanodet", "movenet"))) == model_ids(Perception(detectors=("embedded",)))
+    assert len(model_ids(Perception())) == 4
+    assert model_ids(Perception(detectors=("fake",))) == []
     with pytest.raises(UnknownName, match="did you mean 'nanodet'"):
-        model_ids(["nanodte"])
+        model_ids(Perception(detectors=("nanodte",)))
 
 
 def test_drawn_blocks_are_tracked_without_weights(tmp_path: Path) -> None:
@@ -242,8 +249,9 @@ def test_drawn_blocks_are_tracked_without_weights(tmp_path: Path) -> None:
         frames[i, 160:200, 200:260] = (30, 30, 220)
     encode_clip(iter(frames), t.tolist(), tmp_path / "drawn.mp4")
     index = index_video(tmp_path / "drawn.mp4")
-    for side in (None, 160):
-        _, tracks, keypoints = perceive(index, index.times, "drawn", "test", ["fake"], max_side=side)
+    for side in (1280, 160):
+        found = perceive(index, index.times, "drawn", "test", Perception(detectors=("fake",), max_side=side))
+        tracks, keypoints = found.tracks, found.keypoints
         assert [(track.label, len(track.frame)) for track in tracks] == [("red block", 12), ("blue block", 12)]
         assert np.abs(tracks[0].bbox[:, 0] - (20 + 20 * np.arange(12))).max() <= 4
         assert np.abs(tracks[1].bbox - [200, 160, 260, 200]).max() <= 4

@@ -204,7 +204,7 @@ def _build(place: Workplace, job: Plan, engine: str, limits: Limits, language: L
 
 
 def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
-    if gpu_gb(job.recipe.perception.detectors):
+    if gpu_gb(job.recipe.perception):
         limits = dataclasses.replace(limits, gpus=1.0)
     try:
         return annotate(job.sources, Work(job.recipe, job.store), engine=engine, limits=limits)

@@ -226,7 +226,7 @@ def plan(
     place.check(found, replace=True)
     job = Plan(found.sources, chosen, place.store(store))
     planned = run(job.sources, Work(chosen, job.store))
-    detectors = chosen.perception.detectors
+    look = chosen.perception
     told = {
         "sources": len(job.sources),
         "bytes": needed_bytes(job),
@@ -234,8 +234,8 @@ def plan(
         "failed": dict(planned.failed),
         "to_run": dict(planned.to_run),
         "sources_not_cut": planned.uncut,
-        "models": model_ids(detectors),
-        "gpu_gb": gpu_gb(detectors),
+        "models": model_ids(look),
+        "gpu_gb": gpu_gb(look),
         "store": job.store if "://" in job.store else "local",
     }
     if as_json:
@@ -246,4 +246,4 @@ def plan(
         counts = (planned.done[stage], planned.failed[stage], planned.to_run[stage])
         more = f" and the clips of {planned.uncut} source(s)" if stage == "perceive" and planned.uncut else ""
         print(f"  {stage:<9} {counts[0]} done, {counts[1]} failed, {counts[2]} to run{more}")
-    print(f"  models    {', '.join(model_ids(detectors)) or 'none'}")
+    print(f"  models    {', '.join(model_ids(look)) or 'none'}")

@@ -180,8 +180,8 @@ def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
     kept = tables["clips"][0]
     measured = ("fps", "width", "height", "n_frames", "duration", "camera")
     row = replace(row, **{n: getattr(kept, n) for n in measured})
-    seen = tables["tracks"], tables["keypoints"], tables.get("contacts", ())
-    return row, Annotation(row, tables["frames"][0], tables["camera"][0], *seen)
+    camera, tracks = tables["camera"][0], tables["tracks"]
+    return row, Annotation(row, tables["frames"][0], camera, tracks, tables["keypoints"], tables.get("contacts", ()))
 
 
 def _place_videos(composed: Composed, out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
@@ -216,8 +216,7 @@ def _compose_clip(
         composed.add("clips", split, [clip])
         return
     m = Material(annotation, recipe.compose.min_quality)
-    c = recipe.compose
-    asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=c.max_per_kind, max_per_clip=c.max_per_clip)
+    asked = ask(m, recipe.compose.kinds, seed=recipe.seed, max_per_kind=recipe.compose.max_per_kind)
     text = caption(m, seed=recipe.seed)
     composed.dropped.update(asked.dropped)
     questions, written = asked.questions, []
@@ -283,7 +282,7 @@ def _write(
         data_version="0.1.0",
         generator=f"fm-hub {__version__}",
         recipe=recipe.model_dump(mode="json"),
-        models=perception.model_ids(recipe.perception.detectors),
+        models=perception.model_ids(recipe.perception),
         dropped=dict(sorted(composed.dropped.items())),
         repo=recipe.publish.repo,
         videos=videos,

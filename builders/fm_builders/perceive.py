@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,64 +12,71 @@ from numpy.typing import NDArray
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.detectors import DETECTORS, Detections, Detector
+from fm_builders.recipe import Perception
 from fm_builders.trackers import TRACKERS
-from fm_hub.records import Camera, Keypoints, Track
+from fm_hub.records import Camera, Contact, Keypoints, Track
 from fm_hub.video import VideoIndex, iter_frames
 
-__all__ = ["EMBEDDED", "gpu_gb", "model_ids", "perceive", "with_parents", "working_size"]
+__all__ = ["Seen", "gpu_gb", "model_ids", "perceive", "with_parents", "working_size"]
 
-#: The detectors of the embedded tier.
-EMBEDDED = ("nanodet", "movenet", "hands")
 CHECK_EACH_OTHER = ("nanodet", "movenet")  # asked for together they are one detector
 MASKED_SCORE = 0.3  # detections at least this sure are kept out of the estimate of the view's motion
 
 
+@dataclass(frozen=True)
+class Seen:
+    """All that is seen in one clip, as records of the published tables."""
+
+    camera: Camera
+    tracks: Sequence[Track]
+    keypoints: Sequence[Keypoints] = ()
+    contacts: Sequence[Contact] = ()
+
+    def tables(self) -> dict[str, Sequence[Any]]:
+        """The records by the name of their table."""
+        return {"camera": [self.camera], "tracks": self.tracks, "keypoints": self.keypoints, "contacts": self.contacts}
+
+
 def perceive(
-    index: VideoIndex,
-    t: NDArray[np.float64],
-    clip_id: str,
-    artifact: str,
-    detectors: Sequence[str] = EMBEDDED,
-    tracker: str = "two_stage",
-    max_side: int | None = None,
-    decoder: str = "pyav",
-) -> tuple[Camera, list[Track], list[Keypoints]]:
+    index: VideoIndex, t: NDArray[np.float64], clip_id: str, artifact: str, look: Perception | None = None
+) -> Seen:
     """Detect, track, and follow the view, in the frames at times ``t`` (N,), seconds, rising.
 
-    Each frame is decoded once and dropped; the detections are kept. Frames are decoded at ``max_side`` pixels at
-    most (default: as many as any of the detectors gains from), by ``decoder`` (a name of
-    :data:`fm_hub.decoders.DECODERS`), and everything is returned in pixels of the clip.
-    ``nanodet`` and ``movenet`` together check each other (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the
-    key of what is being made, part of every track id. A hand gets the person that it belongs to as ``parent``.
+    ``look`` says with what (default: the embedded tier). Each frame is decoded once and dropped; the detections are
+    kept. Frames are decoded at ``look.max_side`` pixels at most, or as many as any of the detectors gains from, and
+    everything is returned in pixels of the clip. ``nanodet`` and ``movenet`` together check each other
+    (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the key of what is being made, part of every track id. A hand
+    gets the person that it belongs to as ``parent``.
     Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
     (:class:`~fm_hub.errors.ItemError`).
     """
     import cv2
 
     cv2.setNumThreads(1)  # a build has one worker a core; more threads would only fight
-    eyes = _detectors(detectors)
+    look = look or Perception()
+    eyes = _detectors(look.detectors)
     size = (index.width, index.height)
-    small = working_size(size, max_side or max((eye.long_side for eye in eyes), default=max(size)))
+    small = working_size(size, min(look.max_side, max((eye.long_side for eye in eyes), default=max(size))))
     estimator = CameraEstimator(size)
     seen: list[Detections] = []
     for eye in eyes:
         eye.reset()
-    for _, frame in iter_frames(index, t.tolist(), size=small, decoder=decoder):
+    for _, frame in iter_frames(index, t.tolist(), size=small, decoder=look.decoder):
         found = _rescaled(Detections.concat([eye.detect(frame) for eye in eyes]), small, size)
         estimator.add(frame, found.bbox[found.score >= MASKED_SCORE])
         seen.append(found)
-    tracks, keypoints = TRACKERS.load(tracker)().track(seen, t, size, clip_id, artifact)
-    return estimator.result(clip_id), with_parents(tracks, keypoints), keypoints
+    tracks, keypoints = TRACKERS.load(look.tracker)().track(seen, t, size, clip_id, artifact)
+    return Seen(estimator.result(clip_id), with_parents(tracks, keypoints), keypoints)
 
 
-def model_ids(detectors: Sequence[str] = EMBEDDED) -> list[str]:
-    """The weights of these detectors, as ``name@`` and 12 digits of their sha256: part of an artifact's key."""
-    return [model for eye in _detectors(detectors) for model in eye.model_ids]
+def model_ids(look: Perception) -> list[str]:
+    """The weights that look, as ``name@`` and 12 digits of their sha256: part of an artifact's key."""
+    return [model for eye in _detectors(look.detectors) for model in eye.model_ids]
 
 
-def gpu_gb(detectors: Sequence[str] = EMBEDDED) -> float:
-    """Gigabytes of GPU memory that these detectors say they need at once: their attribute ``gpu_gb``, else none."""
-    return sum(float(getattr(eye, "gpu_gb", 0.0)) for eye in _detectors(detectors))
+def gpu_gb(look: Perception) -> float:
+    """Gigabytes of GPU memory that the detectors say they need at once: their attribute ``gpu_gb``, else none."""
+    return sum(float(getattr(eye, "gpu_gb", 0.0)) for eye in _detectors(look.detectors))
 
 
 def _detectors(names: Sequence[str]) -> list[Detector]:

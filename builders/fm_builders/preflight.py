@@ -25,8 +25,8 @@ def preflight(job: Plan, out: Path) -> None:
     if lacking:
         raise UserError(f"this build of FFmpeg (PyAV) lacks {', '.join(lacking)}: pip install --force-reinstall av")
     DECODERS.load(job.recipe.perception.decoder)()  # raises where its library is not installed
-    perception.model_ids(job.recipe.perception.detectors)  # raises where weights are missing or changed
-    _gpu(perception.gpu_gb(job.recipe.perception.detectors))
+    perception.model_ids(job.recipe.perception)  # raises where weights are missing or changed
+    _gpu(perception.gpu_gb(job.recipe.perception))
     _writable(out, job.store)
     _room(job)
 

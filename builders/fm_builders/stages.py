@@ -30,7 +30,7 @@ from fm_builders import perceive as perception
 from fm_builders.clips import Span, cut_clip, plan_clips
 from fm_builders.hub_sources import DATASETS, fetch
 from fm_builders.ledger import Entry, Ledger
-from fm_builders.recipe import Recipe
+from fm_builders.recipe import Perception, Recipe
 from fm_builders.shots import find_shots
 from fm_builders.sources import Input
 from fm_builders.store import Store, artifact_key, clip_name
@@ -134,7 +134,7 @@ class Task:
     def perceive(cls, source: Input, digest: Digest, clip: ClipFile, recipe: Recipe) -> Task:
         """Detect and track in one clip."""
         p = recipe.perception
-        key = artifact_key("perceive", PERCEIVE_VERSION, p.model_dump(mode="json"), _models(p.detectors), [clip.sha256])
+        key = artifact_key("perceive", PERCEIVE_VERSION, p.model_dump(mode="json"), _models(p), [clip.sha256])
         return cls("perceive", source, key, digest, clip)
 
 
@@ -150,8 +150,8 @@ class Outcome:
 
 
 @lru_cache(maxsize=8)
-def _models(detectors: tuple[str, ...]) -> list[str]:
-    return perception.model_ids(detectors)
+def _models(look: Perception) -> list[str]:
+    return perception.model_ids(look)
 
 
 @lru_cache(maxsize=2)
@@ -366,13 +366,10 @@ def _perceive(task: Task, work: Work, store: Store) -> None:
         pts, t = sample_times(index, p.fps)
         if len(t) < MIN_FRAMES:
             raise TooShort(f"{len(t)} sampled frame(s); a clip needs {MIN_FRAMES}")
-        camera, tracks, keypoints = perception.perceive(
-            index, t, clip.clip_id, task.key, list(p.detectors), p.tracker, max_side=p.max_side, decoder=p.decoder
-        )
+        seen = perception.perceive(index, t, clip.clip_id, task.key, p)
     frames = Frames(clip.clip_id, list(range(len(t))), pts, t)  # type: ignore[arg-type]  # frozen into arrays
-    measured = _measured(clip, index, camera)
-    tables: dict[str, Sequence[Any]] = {"clips": [measured], "frames": [frames], "camera": [camera]}
-    tables |= {"tracks": tracks, "keypoints": keypoints}
+    measured = _measured(clip, index, seen.camera)
+    tables: dict[str, Sequence[Any]] = {"clips": [measured], "frames": [frames], **seen.tables()}
     with _storing(store):
         store.put("perceive", task.key, pack(tables))
 

@@ -40,7 +40,7 @@ class TrackerBaseline(Model):
     def __init__(self, dataset: Scenes, perception_params: Perception) -> None:
         self.published = dataset
         self.params = perception_params
-        self.commit = "+".join(perception.model_ids(perception_params.detectors))
+        self.commit = "+".join(perception.model_ids(perception_params))
 
     @classmethod
     def from_spec(cls, rest: str, options: Options) -> Model:
@@ -60,17 +60,11 @@ class TrackerBaseline(Model):
         index = index_video(view.path)
         _, t = sample_times(index, self.params.fps)
         t = t[(t >= view.t0 - 0.0005) & (t <= view.t1 + 0.0005)]
-        camera, tracks, _ = perception.perceive(
-            index,
-            t,
-            view.clip_id,
-            f"view {view.t0} {view.t1}",
-            list(self.params.detectors),
-            self.params.tracker,
-            max_side=self.params.max_side,
-        )
+        seen = perception.perceive(index, t, view.clip_id, f"view {view.t0} {view.t1}", self.params)
         n = np.arange(len(t), dtype=np.int32)
-        return Scene(index.width, index.height, Frames(view.clip_id, n, n.astype(np.int64), t), camera, tracks)
+        return Scene(
+            index.width, index.height, Frames(view.clip_id, n, n.astype(np.int64), t), seen.camera, seen.tracks
+        )
 
     def _answer(self, scene: Scene, view: View, prompt: Prompt) -> Scores:
         published = self.published[view.clip_id]

@@ -16,6 +16,7 @@ import pytest
 import conformance
 from conformance import FILES, ask, make_all
 from fm_builders.perceive import perceive
+from fm_builders.recipe import Perception
 from fm_hub.decoders import DECODERS
 from fm_hub.errors import MissingExtra, UnknownName, UserError
 from fm_hub.models import View
@@ -180,7 +181,7 @@ def test_only_the_default_salvages(tmp_path: Path) -> None:
 def test_perception_and_models_read_by_the_decoder_they_are_told(tmp_path: Path) -> None:
     index = index_video(numbered(tmp_path / "v.mp4", 10))
     with pytest.raises(UnknownName, match="no decoder named 'piav'; did you mean 'pyav'"):
-        perceive(index, index.times, "clip", "artifact", ["fake"], decoder="piav")
+        perceive(index, index.times, "clip", "artifact", Perception(detectors=("fake",), decoder="piav"))
     with pytest.raises(UnknownName, match="decoder"):
         frames_of(View("clip", index.path, 0.0, 0.4, 4, decoder="piav"))
     assert len(frames_of(View("clip", index.path, 0.0, 0.4, 4))) == 4

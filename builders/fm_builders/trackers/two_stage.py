@@ -7,9 +7,7 @@ the centres counts too, within a reach that follows from what is known of its ve
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +16,9 @@ from scipy.optimize import linear_sum_assignment
 from fm_builders.boxes import area, centre, iou
 from fm_builders.detectors import Detections
 from fm_builders.trackers import Tracker
+from fm_builders.trackers.assemble import assemble
 from fm_builders.trackers.motion import Motion
-from fm_builders.trackers.quality import quality
-from fm_hub.records import Keypoints, Track, content_id
+from fm_hub.records import Keypoints, Track
 
 __all__ = ["TwoStageTracker"]
 
@@ -28,7 +26,6 @@ START = 0.45  # a detection that may begin a track
 HIGH = 0.4  # a detection of the first stage
 MAX_GAP = 1.0  # seconds without a detection after which a track has ended
 WEAK_GAP = 0.35  # seconds: weak detections continue only what was seen a moment ago
-INTERPOLATED_GAP = 0.5  # seconds between two detections up to which boxes between them are trusted
 MIN_HITS, MIN_THING_HITS = 3, 5  # things are detected less surely; claims need five samples anyway
 MIN_SCORE = 0.3  # mean of a track's detections
 MAX_GROWTH = 1.8  # of the size, from one detection to the next
@@ -81,22 +78,13 @@ class TwoStageTracker(Tracker):
             _advance(tracks, found, frame, float(t[frame]))
         _extend_back(tracks, detections, t)
         kept = [track for track in tracks if _believed(track, detections)]
-        kept.sort(key=lambda track: _order(track, detections))
-        ids = [content_id(clip_id, artifact, ordinal) for ordinal in range(len(kept))]
-        made = [_track(track, detections, t, clip_id, i) for track, i in zip(kept, ids, strict=True)]
-        points = [_keypoints(track, detections, clip_id, i) for track, i in zip(kept, ids, strict=True)]
-        return made, [p for p in points if p is not None]
+        return assemble([track.hits for track in kept], detections, t, clip_id, artifact)
 
 
 def _believed(track: _Open, detections: Sequence[Detections]) -> bool:
     least = MIN_HITS if track.group in ("person", "hand") else MIN_THING_HITS
     score = np.mean([detections[frame].score[index] for frame, index in track.hits])
     return len(track.hits) >= least and bool(score >= MIN_SCORE)
-
-
-def _order(track: _Open, detections: Sequence[Detections]) -> tuple[float, ...]:
-    frame, index = track.hits[0]
-    return (frame, *(float(v) for v in detections[frame].bbox[index]))
 
 
 def _advance(tracks: list[_Open], found: Detections, frame: int, t: float) -> None:
@@ -165,57 +153,3 @@ def _extend_back(tracks: list[_Open], detections: Sequence[Detections], t: NDArr
                 track.hits.insert(0, (frame, best))
                 used.add((frame, best))
                 last_box, last_t = found.bbox[best], t[frame]
-
-
-def _track(track: _Open, detections: Sequence[Detections], t: NDArray[np.float64], clip_id: str, id_: str) -> Track:
-    at = np.array([frame for frame, _ in track.hits])
-    frames = np.arange(at[0], at[-1] + 1)
-    hits = [detections[frame].take([index]) for frame, index in track.hits]
-    seen = np.concatenate([h.bbox for h in hits])
-    bbox = np.stack([np.interp(t[frames], t[at], seen[:, k]) for k in range(4)], 1).astype(np.float32)
-    bbox[at - at[0]] = seen  # to the last bit
-    score = np.zeros(len(frames), np.float32)
-    score[at - at[0]] = np.concatenate([h.score for h in hits])
-    state = _states(frames, at, t)
-    votes: Counter[str] = Counter()
-    for hit in hits:
-        votes[hit.label[0]] += float(hit.score[0])  # type: ignore[assignment]  # Counter sums any number
-    label, weight = max(votes.items(), key=lambda item: (item[1], item[0]))
-    return Track(
-        clip_id=clip_id,
-        track_id=id_,
-        label=label,
-        label_score=round(float(weight) / len(hits), 4),
-        quality=quality(bbox, score, state),
-        detector=Counter(h.detector[0] for h in hits).most_common(1)[0][0],
-        parent="",
-        frame=frames.astype(np.int32),
-        bbox=bbox,
-        score=score,
-        state=state,
-    )
-
-
-def _states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
-    """0 in the frames ``at`` of detections; between two of them 1 if they are near in time, else 2."""
-    before = at[np.searchsorted(at, frames, side="right") - 1]
-    after = at[np.searchsorted(at, frames, side="left")]
-    gap = t[after] - t[before]
-    return np.where(before == after, 0, np.where(gap <= INTERPOLATED_GAP + 1e-6, 1, 2)).astype(np.int8)
-
-
-def _keypoints(track: _Open, detections: Sequence[Detections], clip_id: str, id_: str) -> Keypoints | None:
-    kinds = Counter(kind for frame, index in track.hits if (kind := detections[frame].kind[index]))
-    if not kinds:
-        return None
-    kind = kinds.most_common(1)[0][0]
-    hits = [(frame, index) for frame, index in track.hits if detections[frame].kind[index] == kind]
-    k = 17 if kind == "coco17" else 21
-    return Keypoints(
-        clip_id=clip_id,
-        track_id=id_,
-        kind=cast('Literal["coco17", "hand21"]', kind),
-        frame=np.array([frame for frame, _ in hits], np.int32),
-        xy=np.array([detections[frame].keypoints[index, :k] for frame, index in hits], np.float32),
-        conf=np.array([detections[frame].conf[index, :k] for frame, index in hits], np.float32),
-    )
