@@ -18,9 +18,22 @@ from fm_hub.claims import MalformedClaim, Scene, check
 from fm_hub.claims.verdict import difficulty
 from fm_hub.errors import BadDataset
 from fm_hub.manifest import Manifest, content_sha256, file_sha256, published_files, read_manifest
-from fm_hub.records import LETTERS, Caption, Claim, Clip, Fact, Option, Question, caption_id, fact_id, question_id
+from fm_hub.records import (
+    LETTERS,
+    Caption,
+    Claim,
+    Clip,
+    Fact,
+    Option,
+    Provenance,
+    Question,
+    caption_id,
+    fact_id,
+    question_id,
+)
 from fm_hub.tables import QUESTION_CONFIGS, from_rows, read_records, read_table, row_sha
 from fm_hub.wording import BadTemplate, option_text, short_caption, statement, stem
+from fm_hub.wording.paraphrase import difference, names_in
 
 __all__ = ["Problem", "Report", "Scenes", "verify"]
 
@@ -211,18 +224,29 @@ def _wording_problems(scene: Scene, q: Question) -> Iterator[str]:
     except BadTemplate as e:
         yield f"wording not rendered: {e}"
         return
-    if text != q.text:
-        yield f"wording differs: the template gives {text!r}"
+    yield from _reworded(scene, text, q.text, q.provenance, q.template, q.view_t0, q.view_t1)
     for option, expected in zip(q.options, texts, strict=True):
         if option.text != expected:
             yield f"wording differs: option {option.text!r}, the claim gives {expected!r}"
 
 
+def _reworded(
+    scene: Scene, expected: str, text: str, made: Provenance, template: str, t0: float, t1: float
+) -> Iterator[str]:
+    """The template's text, or, in a row that a prompt made, one that the rule of paraphrases takes for the same."""
+    if text == expected:
+        return
+    if made.prompt is None:
+        yield f"wording differs: the template gives {expected!r}"
+    elif why := difference(expected, text, names_in(scene, expected, t0, t1), template):
+        yield f"paraphrase refused ({why}): the template gives {expected!r}"
+
+
 def _caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded: bool) -> Iterator[str]:
     yield from _home_problems(row, scenes)
-    if not grounded:
-        return
     scene = scenes[c.clip_id]
+    if grounded and not all(s.claim.predicate for s in c.sentences):
+        yield "sentence without a claim: its caption is not one of facts"
     if c.text != " ".join(s.text for s in c.sentences):
         yield "wording differs: the caption is not its sentences"
     if c.short != short_caption(c.sentences):
@@ -231,6 +255,8 @@ def _caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded:
         yield "wrong id: it is not the hash of the caption"
     whole = (round(float(scene.t[0]), 3), round(float(scene.t[-1]), 3))
     for s in c.sentences:
+        if not s.claim.predicate:  # a sentence of a model, which no claim can prove
+            continue
         verdict = check(scene, s.claim)
         if not verdict.true:
             yield f"sentence not proved: {s.text!r} has margin {verdict.margin:.2f}"
@@ -241,8 +267,7 @@ def _caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded:
         except BadTemplate as e:
             yield f"wording not rendered: {e}"
             continue
-        if text != s.text:
-            yield f"wording differs: the template gives {text!r}"
+        yield from _reworded(scene, text, s.text, c.provenance, s.template, t0, t1)
 
 
 def _fact_problems(fact: Fact, scenes: Scenes) -> Iterator[str]:
