@@ -35,6 +35,7 @@ COMMANDS: Registry[Callable[..., Any]] = Registry(
         "versions": "fm_hub.release.commands:versions",
         "rollback": "fm_hub.release.commands:rollback",
         "redact": "fm_hub.release.commands:redact",
+        "export": "fm_hub.export.commands:export",
         "serve": "fm_hub.hubserver.server:serve",
     },
 )

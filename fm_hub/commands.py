@@ -22,11 +22,12 @@ def verify(
 
     Example: fm-hub verify foundationmotion --json
     """
-    root = _local(dataset)
     from fm_hub.manifest import read_manifest
     from fm_hub.progress import bar
+    from fm_hub.release.pull import local_root
     from fm_hub.verify import verify as run
 
+    root = local_root(dataset)
     counts = read_manifest(root).counts
     total = sum(sum(counts.get(c, {}).values()) for c in ("mcq", "qa", "benchmark", "captions"))
     with bar("verifying", total) as tick:
@@ -45,18 +46,6 @@ def verify(
         for p in report.problems:
             console.print(f"{p.where} {p.id}: {p.why}", markup=False, soft_wrap=True)
     raise typer.Exit(0 if report.ok else 1)
-
-
-def _local(name: str) -> Path:
-    """The folder of a dataset: it is one, or the newest or named release is downloaded to the cache."""
-    if Path(name).is_dir() or "/" not in name:
-        return Path(name)
-    from fm_hub.dataset import dataset_root
-    from fm_hub.release.pull import newest, split_revision
-    from fm_hub.release.remote import Remote
-
-    repo, revision = split_revision(name)
-    return dataset_root(repo, revision or newest(Remote(repo)).tag)
 
 
 def stats(dataset: Root, as_json: Json = False) -> None:

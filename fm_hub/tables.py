@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +46,7 @@ __all__ = [
     "from_rows",
     "from_table",
     "inside",
+    "iter_rows",
     "read_records",
     "read_table",
     "row_sha",
@@ -377,6 +378,16 @@ def inside(root: Path, name: str) -> Path:
 def shards(root: Path, config: str, split: str | None = None) -> list[Path]:
     """The Parquet files of a config in a built dataset, in order."""
     return sorted((root / config).glob(f"{split or '*'}-[0-9]*.parquet"))
+
+
+def iter_rows(root: Path, config: str, split: str | None = None) -> Iterator[Row]:
+    """The rows of a config, some at a time in memory. Raises :class:`BadDataset` on a file that does not parse."""
+    for path in shards(root, config, split):
+        try:
+            for batch in pq.ParquetFile(path).iter_batches(1024):
+                yield from batch.to_pylist()
+        except (pa.ArrowInvalid, OSError) as e:
+            raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
 
 
 def read_table(root: Path, config: str, split: str | None = None) -> pa.Table:

@@ -13,6 +13,7 @@ from fm_builders.questions import KINDS
 from fm_builders.trackers import TRACKERS
 from fm_hub.cli import COMMANDS
 from fm_hub.decoders import DECODERS
+from fm_hub.export.formats import FORMATS
 from fm_hub.models import MODELS
 from fm_hub.models.baseline import BASELINES
 from fm_hub.registry import Registry
@@ -41,7 +42,7 @@ def test_a_command_line_is_light(module: str) -> None:
 
 @pytest.mark.parametrize(
     "registry",
-    [COMMANDS, MODELS, BASELINES, DECODERS, DETECTORS, TRACKERS, KINDS],
+    [COMMANDS, MODELS, BASELINES, DECODERS, DETECTORS, TRACKERS, KINDS, FORMATS],
     ids=lambda r: r.group.removeprefix("fm_hub."),
 )
 def test_every_import_string_loads(registry: Registry[object]) -> None:

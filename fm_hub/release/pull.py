@@ -16,7 +16,7 @@ from fm_hub.release.versions import Version
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["newest", "pull", "split_revision"]
+__all__ = ["local_root", "newest", "pull", "split_revision"]
 
 
 def split_revision(name: str) -> tuple[str, str | None]:
@@ -33,6 +33,16 @@ def newest(remote: Remote) -> Version:
     if not tags:
         raise UserError(f"{remote.repo}: no release there, or not yours to read")
     return max(tags)
+
+
+def local_root(name: str) -> Path:
+    """The folder of a dataset: it is one, or the newest or named release of OWNER/NAME is downloaded to the cache."""
+    from fm_hub.dataset import dataset_root
+
+    if Path(name).is_dir() or "/" not in name:
+        return Path(name)
+    repo, revision = split_revision(name)
+    return dataset_root(repo, revision or newest(Remote(repo)).tag)
 
 
 def pull(
