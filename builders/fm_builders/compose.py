@@ -216,7 +216,8 @@ def _compose_clip(
         composed.add("clips", split, [clip])
         return
     m = Material(annotation, recipe.compose.min_quality)
-    asked = ask(m, recipe.compose.kinds, seed=recipe.seed, max_per_kind=recipe.compose.max_per_kind)
+    c = recipe.compose
+    asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=c.max_per_kind, max_per_clip=c.max_per_clip)
     text = caption(m, seed=recipe.seed)
     composed.dropped.update(asked.dropped)
     questions, written = asked.questions, []
