@@ -176,6 +176,8 @@ class Clip:
 
     ``t0`` and ``t1`` are seconds in the source; everything else speaks of the published file. ``status`` is
     ``ok`` (it has questions), ``empty`` (kept, nothing to ask: ``reason`` says why) or ``failed``.
+    ``camera_score`` is how much the view moves in the measure that FoundationMotion filters by (rejecting above 0.3;
+    ``fm_builders.camera.paper_score`` says how ours differs); None where the view's motion is not known.
     """
 
     clip_id: str
@@ -195,6 +197,7 @@ class Clip:
     status: Literal["ok", "empty", "failed"]
     reason: str = ""
     detail: str = ""
+    camera_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,7 +254,8 @@ class Track:
     ``frame`` (N,) int32, rising; ``bbox`` (N, 4) float32 pixels; ``score`` (N,) float32;
     ``state`` (N,) int8: 0 visible (detected in that frame), 1 interpolated, 2 lost. ``quality`` in 0..1 is
     for the whole track: questions are made of good tracks only. ``parent`` is the track of the person that
-    a hand belongs to, or empty. ``detector`` names the model that saw it.
+    a hand belongs to, or empty. ``detector`` names the model that saw it. ``side`` is ``left`` or ``right`` for
+    the hand of its owner's body (not of the picture), or empty where it is not known, or no hand.
     """
 
     clip_id: str
@@ -265,6 +269,7 @@ class Track:
     bbox: Floats32
     score: Floats32
     state: NDArray[np.int8]
+    side: Literal["", "left", "right"] = ""
 
     def __post_init__(self) -> None:
         _freeze(self, {"frame": np.int32, "bbox": np.float32, "score": np.float32, "state": np.int8})
@@ -303,7 +308,11 @@ class Keypoints:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """An interval in which track ``a`` touches or holds track ``b``."""
+    """An interval in which track ``a`` touches or holds track ``b``, from its first to its last frame, in seconds.
+
+    ``a`` is a hand, or what acts as one (a gripper; a person whose hands have no track of their own). Every
+    ``hold`` lies within a ``touch`` of the same two tracks. ``score`` in 0..1.
+    """
 
     clip_id: str
     a: str

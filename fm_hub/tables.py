@@ -100,7 +100,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             *[("clip_id", _s), ("source_id", _s), ("video_file", _s), ("sha256", _s), ("t0", _f), ("t1", _f)],
             *[("copied", _b), ("fps", _f), ("width", _i), ("height", _i), ("n_frames", _i), ("duration", _f)],
-            *[("camera", _s), ("split", _s), ("status", _s), ("reason", _s), ("detail", _s)],
+            *[("camera", _s), ("split", _s), ("status", _s), ("reason", _s), ("detail", _s), ("camera_score", _f)],
         ]
     ),
     "frames": pa.schema([("clip_id", _s), *_lists("frame", of=_i), *_lists("pts", of=pa.int64()), *_lists("t", of=_f)]),
@@ -109,7 +109,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             *[("clip_id", _s), ("track_id", _s), ("label", _s), ("label_score", _f), ("quality", _f)],
             *[("detector", _s), ("parent", _s), *_lists("frame", of=_i)],
             ("bbox", pa.list_(pa.list_(pa.float32(), 4))),
-            *[*_lists("score", of=pa.float32()), *_lists("state", of=pa.int8())],
+            *[*_lists("score", of=pa.float32()), *_lists("state", of=pa.int8()), ("side", _s)],
         ]
     ),
     "camera": pa.schema(
@@ -130,8 +130,8 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 CONFIGS = tuple(SCHEMAS)
 QUESTION_CONFIGS = ("mcq", "qa", "benchmark")
-OPTIONAL = ("prompt", "shortcuts")
-"""Columns that an earlier minor version of the schema does not have."""
+OPTIONAL: dict[str, Any] = {"prompt": None, "shortcuts": None, "camera_score": None, "side": ""}
+"""Columns that an earlier minor version of the schema does not have, and what they are there."""
 
 Row = dict[str, Any]
 
@@ -298,7 +298,7 @@ class _Codec:
 
 def _plain(cls: type[Any]) -> _Codec:
     names = tuple(cls.__slots__)
-    return _Codec(_plain_row, lambda row: cls(**{n: row[n] for n in names}))
+    return _Codec(_plain_row, lambda row: cls(**{n: row[n] if n in row else OPTIONAL[n] for n in names}))
 
 
 _CODECS: dict[str, _Codec] = {

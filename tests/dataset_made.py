@@ -70,6 +70,7 @@ def make_dataset(
             "camera": [replace(a.camera, clip_id=clip_id)],
             "tracks": [replace(t, clip_id=clip_id) for t in a.tracks],
             "keypoints": [],
+            "contacts": [],
         }
         key = hashlib.sha256(f"made {i}".encode()).hexdigest()
         store.put("perceive", key, pack(tables))

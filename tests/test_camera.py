@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fm_builders.camera import CameraEstimator, estimate_camera
+from fm_builders.camera import CameraEstimator, estimate_camera, paper_score
 from fm_hub.records import Camera
 from fm_hub.video import read_frames
 
@@ -168,3 +168,16 @@ def test_short_clips() -> None:
 
 def test_equal_input_equal_output() -> None:
     assert estimate(PATHS["all"]) == estimate(PATHS["all"])
+
+
+def test_the_papers_score_by_hand() -> None:
+    """Ten frames that pan by 64 of 640 pixels in all: three equal turns, 2 sqrt 2 sin of half of each."""
+    zero, ok = np.zeros(10), np.ones(10, bool)
+    dx = np.r_[0.0, np.full(9, 64 / 9)]
+    camera = Camera("c", "moving", np.arange(10), dx, zero, zero, zero, np.ones(10), ok)
+    turn = 2 * np.sqrt(2) * np.sin(np.arctan(64 / 3 / 640) / 2)
+    assert paper_score(camera, (W, H)) == pytest.approx(1.5 * turn, abs=1e-3)
+    assert paper_score(Camera("c", "static", np.arange(10), *(zero,) * 4, np.ones(10), ok), (W, H)) == 0
+    assert paper_score(Camera("c", "unknown", np.arange(10), *(zero,) * 4, zero, ~ok), (W, H)) is None
+    nearer = Camera("c", "moving", np.arange(10), zero, zero, np.full(10, np.log(1.3) / 3), zero, np.ones(10), ok)
+    assert paper_score(nearer, (W, H)) == pytest.approx(1.5 * 0.3, abs=1e-3)

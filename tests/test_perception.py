@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -176,6 +176,7 @@ def test_the_hand_is_one_track() -> None:
     assert len(hits) == 1
     assert max(len(h) for h in hits.values()) >= 0.95 * frames
     assert [t.label for t in seen.tracks].count("hand") == 1
+    assert next(t for t in seen.tracks if t.label == "hand").side == "right"
     points = next(k for k in seen.keypoints if k.kind == "hand21")
     assert len(points.frame) >= 0.95 * len(seen.original)
 
@@ -230,6 +231,10 @@ def test_a_hand_belongs_to_the_person_whose_wrist_is_in_it() -> None:
     ]
     assert [t.parent for t in with_parents(tracks, keypoints)] == ["", "", "b"]
     assert with_parents(tracks, [])[2].parent == ""
+    assert [t.side for t in with_parents(tracks, keypoints)] == ["", "", "right"]
+    looks_left = [*tracks[:2], replace(tracks[2], side="left")]
+    assert with_parents(looks_left, keypoints)[2].side == ""  # its look and its owner disagree
+    assert with_parents(looks_left, [])[2].side == "left"
 
 
 def test_two_detectors_of_persons_check_each_other() -> None:

@@ -83,6 +83,7 @@ clip = st.builds(
     st.sampled_from(["ok", "empty", "failed"]),
     text,
     text,
+    st.none() | number,
 )
 
 
@@ -99,6 +100,7 @@ def track(draw: st.DrawFn) -> r.Track:
         bbox=draw(arrays(np.float32, (n, 4), elements=small)),
         score=draw(arrays(np.float32, n, elements=small)),
         state=draw(arrays(np.int8, n, elements=st.integers(0, 2))),
+        side=draw(st.sampled_from(["", "left", "right"])),
     )
 
 
@@ -207,6 +209,12 @@ def test_unknown_columns_are_ignored_and_missing_ones_named() -> None:
     assert t.from_table("contacts", wider) == t.from_table("contacts", table)
     with pytest.raises(BadDataset, match=r"lacks the column.*score"):
         t.from_table("contacts", table.drop_columns("score"))
+
+
+def test_a_table_of_an_earlier_minor_is_read() -> None:
+    track = r.Track("c", "t", "hand", 1.0, 1.0, "d", "", *(np.empty(0),) * 4)
+    older = t.to_table("tracks", [track]).drop_columns("side")
+    assert t.from_table("tracks", older) == [track]
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
     """The row with what was measured, and the annotation that goes with it."""
     tables = unpack(payload)
     kept = tables["clips"][0]
-    measured = ("fps", "width", "height", "n_frames", "duration", "camera")
+    measured = ("fps", "width", "height", "n_frames", "duration", "camera", "camera_score")
     row = replace(row, **{n: getattr(kept, n) for n in measured})
     camera, tracks = tables["camera"][0], tables["tracks"]
     return row, Annotation(row, tables["frames"][0], camera, tracks, tables["keypoints"], tables.get("contacts", ()))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
+from fm_builders.contacts import find_contacts
 from fm_builders.detectors import DETECTORS, Detections, Detector
 from fm_builders.recipe import Perception
 from fm_builders.trackers import TRACKERS
-from fm_hub.records import Camera, Contact, Keypoints, Track
+from fm_hub.records import Camera, Contact, Frames, Keypoints, Track
 from fm_hub.video import VideoIndex, iter_frames
 
 __all__ = ["Seen", "gpu_gb", "model_ids", "perceive", "with_parents", "working_size"]
 
 CHECK_EACH_OTHER = ("nanodet", "movenet")  # asked for together they are one detector
+WRIST_FLOOR = 0.2  # confidence of a wrist that says whose hand it is
+CLEAR_WRIST = 0.8  # share of one of the two wrists, above which it says the hand's side
 MASKED_SCORE = 0.3  # detections at least this sure are kept out of the estimate of the view's motion
 
 
@@ -46,7 +49,7 @@ def perceive(
     kept. Frames are decoded at ``look.max_side`` pixels at most, or as many as any of the detectors gains from, and
     everything is returned in pixels of the clip. ``nanodet`` and ``movenet`` together check each other
     (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the key of what is being made, part of every track id. A hand
-    gets the person that it belongs to as ``parent``.
+    gets the person that it belongs to as ``parent``, and its side.
     Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
     (:class:`~fm_hub.errors.ItemError`).
     """
@@ -66,7 +69,9 @@ def perceive(
         estimator.add(frame, found.bbox[found.score >= MASKED_SCORE])
         seen.append(found)
     tracks, keypoints = TRACKERS.load(look.tracker)().track(seen, t, size, clip_id, artifact)
-    return Seen(estimator.result(clip_id), with_parents(tracks, keypoints), keypoints)
+    camera, tracks = estimator.result(clip_id), with_parents(tracks, keypoints)
+    frames = Frames(clip_id, np.arange(len(t), dtype=np.int32), np.zeros(len(t), np.int64), t)
+    return Seen(camera, tracks, keypoints, find_contacts(frames, camera, tracks, keypoints, size))
 
 
 def model_ids(look: Perception) -> list[str]:
@@ -107,22 +112,31 @@ def _rescaled(found: Detections, small: tuple[int, int], size: tuple[int, int]) 
 def with_parents(tracks: list[Track], keypoints: list[Keypoints]) -> list[Track]:
     """The tracks, with each hand's ``parent``: the person whose wrists are nearest in most of its frames.
 
-    A wrist counts when it lies within the hand's box, grown by its own size.
+    A wrist counts when it lies within the hand's box, grown by its own size. Where it is nearly always the same
+    wrist, that is the hand's ``side``; if the hand's own look says the other, the side is not known.
     """
     people = {k.track_id: k for k in keypoints if k.kind == "coco17"}
-    return [replace(t, parent=_owner(t, people)) if t.label == "hand" else t for t in tracks]
+    return [_with_owner(t, people) if t.label == "hand" else t for t in tracks]
 
 
-def _owner(hand: Track, people: dict[str, Keypoints]) -> str:
-    boxes = dict(zip(hand.frame.tolist(), hand.bbox.astype(np.float64), strict=True))
-    near: dict[str, int] = {}
-    for track_id, points in people.items():
-        for frame, xy, conf in zip(points.frame.tolist(), points.xy, points.conf, strict=True):
-            if frame in boxes:
-                box = boxes[frame]
-                grow = float(np.max(box[2:] - box[:2])) / 2
-                wrists = xy[9:11][conf[9:11] > 0.2]
-                inside = (wrists >= box[:2] - grow) & (wrists <= box[2:] + grow)
-                near[track_id] = near.get(track_id, 0) + bool(inside.all(1).any())
-    best = max(near, key=lambda i: (near[i], i), default="")
-    return best if best and near[best] >= len(boxes) / 2 else ""
+def _with_owner(hand: Track, people: dict[str, Keypoints]) -> Track:
+    near = {track_id: _wrists_in(hand, points) for track_id, points in people.items()}
+    best = max(near, key=lambda i: (int(near[i].any(1).sum()), i), default="")
+    if not best or near[best].any(1).sum() < len(hand.frame) / 2:
+        return hand
+    left, right = (int(n) for n in near[best].sum(0))
+    if max(left, right) < CLEAR_WRIST * (left + right):
+        return replace(hand, parent=best)
+    told: Literal["left", "right"] = "left" if left > right else "right"
+    return replace(hand, parent=best, side=told if hand.side in ("", told) else "")
+
+
+def _wrists_in(hand: Track, person: Keypoints) -> NDArray[np.bool_]:
+    """(frames of both, 2): whether the left and the right wrist lie in the hand's box, grown by its size."""
+    _, here, there = np.intersect1d(hand.frame, person.frame, return_indices=True)
+    box = hand.bbox[here].astype(np.float64)
+    grow = (box[:, 2:] - box[:, :2]).max(1, initial=0.0)[:, None, None] / 2
+    wrists = person.xy[there, 9:11]
+    inside = (wrists >= box[:, None, :2] - grow) & (wrists <= box[:, None, 2:] + grow)
+    seen: NDArray[np.bool_] = inside.all(2) & (person.conf[there, 9:11] > WRIST_FLOOR)
+    return seen

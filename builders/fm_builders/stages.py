@@ -27,6 +27,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from fm_builders import perceive as perception
+from fm_builders.camera import paper_score
 from fm_builders.clips import Span, cut_clip, plan_clips
 from fm_builders.hub_sources import DATASETS, fetch
 from fm_builders.ledger import Entry, Ledger
@@ -64,7 +65,8 @@ __all__ = [
     "without_folders",
 ]
 
-READ_VERSION = CUT_VERSION = PERCEIVE_VERSION = 1
+READ_VERSION = CUT_VERSION = 1
+PERCEIVE_VERSION = 2
 MIN_FRAMES = 5
 STORE_IS_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 MAY_PASS = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH}
@@ -395,6 +397,7 @@ def _measured(clip: ClipFile, index: VideoIndex, camera: Camera) -> Clip:
         camera=camera.label,
         split="train",
         status="ok",
+        camera_score=paper_score(camera, (index.width, index.height)),
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fm_hub.records import VISIBLE, Annotation, Camera, Floats, Frames, Track
 
-__all__ = ["Pair", "Scene", "Window", "jitter", "median", "once", "third"]
+__all__ = ["Pair", "Scene", "Window", "jitter", "median", "once", "smooth", "third"]
 
 T = TypeVar("T")
 

@@ -30,7 +30,8 @@ class Detections:
     ``score`` (N,) float32 in 0..1; ``label`` and ``detector`` N words (the model that saw it; two that agree
     are joined by ``+``). ``keypoints`` (N, K, 2) float32 pixels, ``conf`` (N, K) float32 in 0..1, ``kind``
     N words of :data:`KEYPOINT_KINDS`; K is that of the largest kind present, a row with fewer points is
-    filled with NaN and confidence 0.
+    filled with NaN and confidence 0. ``side`` (N,) float32 in -1..1 says of a hand whether it is a left one (-1) or
+    a right one (1) of its owner's body; 0 where nothing is known.
     """
 
     bbox: NDArray[np.float32]
@@ -40,6 +41,7 @@ class Detections:
     keypoints: NDArray[np.float32]
     conf: NDArray[np.float32]
     kind: tuple[str, ...]
+    side: NDArray[np.float32]
 
     @staticmethod
     def of(
@@ -50,6 +52,7 @@ class Detections:
         keypoints: ArrayLike | None = None,
         conf: ArrayLike | None = None,
         kind: str = "",
+        side: ArrayLike | None = None,
     ) -> Detections:
         """The detections of one model; all have points of one kind, or none has.
 
@@ -67,8 +70,10 @@ class Detections:
             keypoints=np.asarray(points, np.float32).reshape(n, -1, 2) if n else np.empty((0, k, 2), np.float32),
             conf=np.asarray(confidence, np.float32).reshape(n, -1) if n else np.empty((0, k), np.float32),
             kind=(kind,) * n,
+            side=np.zeros(n, np.float32) if side is None else np.asarray(side, np.float32).reshape(-1),
         )
-        if not (len(boxes) == len(made.score) == n and made.keypoints.shape[1] == made.conf.shape[1] == k):
+        lengths = {len(boxes), len(made.score), len(made.side)}
+        if not (lengths == {n} and made.keypoints.shape[1] == made.conf.shape[1] == k):
             raise ValueError(f"{len(boxes)} boxes, {len(made.score)} scores, {n} labels, or not points of {kind!r}")
         return made
 
@@ -92,6 +97,7 @@ class Detections:
             keypoints=np.concatenate([_padded(p.keypoints, k, np.nan) for p in parts]),
             conf=np.concatenate([_padded(p.conf, k, 0.0) for p in parts]),
             kind=tuple(w for p in parts for w in p.kind),
+            side=np.concatenate([p.side for p in parts]),
         )
 
     def take(self, index: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> Detections:
@@ -105,6 +111,7 @@ class Detections:
             keypoints=self.keypoints[rows],
             conf=self.conf[rows],
             kind=tuple(self.kind[i] for i in rows),
+            side=self.side[rows],
         )
 
     def __len__(self) -> int:

@@ -32,6 +32,15 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class _Hand:
+    """One hand in one frame: presence in 0..1, 21 points (21, 2) in frame pixels, side in -1 (left) .. 1 (right)."""
+
+    presence: float
+    points: Floats
+    side: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Region:
     """A rotated square: centre (2,), side in pixels, angle in radians (0: fingers up)."""
 
@@ -61,18 +70,16 @@ class HandDetector(Detector):
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """At most four hands; ``score`` is the landmark model's presence."""
         height, width = frame.shape[:2]
-        found: list[tuple[float, Floats]] = []
-        for region in [_from_points(p) for p in self._points] + _palms(frame):
-            presence, points = _landmarks(frame, region)
-            if presence >= PRESENCE_FLOOR and _in_frame(points, width, height):
-                found.append((presence, points))
+        # what was followed comes first and wins over a palm found anew; new hands are looked for in every frame
+        looks = [_landmarks(frame, region) for region in [_from_points(p) for p in self._points] + _palms(frame)]
+        found = [h for h in looks if h.presence >= PRESENCE_FLOOR and _in_frame(h.points, width, height)]
         found = _distinct(found)[:MAX_HANDS]
-        self._points = [points for _, points in found]
+        self._points = [h.points for h in found]
         bbox = clipped(np.array([_box(p) for p in self._points]).reshape(-1, 4), width, height)
-        presences = [presence for presence, _ in found]
+        presences, sides = [h.presence for h in found], [h.side for h in found]
         xy = np.array(self._points).reshape(-1, 21, 2)
         conf = np.repeat(np.array(presences)[:, None], 21, 1) if found else np.empty((0, 21))
-        return Detections.of(self.name, bbox, presences, ["hand"] * len(found), xy, conf, "hand21")
+        return Detections.of(self.name, bbox, presences, ["hand"] * len(found), xy, conf, "hand21", sides)
 
 
 def _in_frame(points: Floats, width: int, height: int) -> bool:
@@ -86,14 +93,14 @@ def _box(points: Floats) -> Floats:
     return np.concatenate([low - pad, high + pad])
 
 
-def _distinct(found: list[tuple[float, Floats]]) -> list[tuple[float, Floats]]:
-    """One entry a hand; what was followed comes first in the list and wins over a palm found anew."""
-    kept: list[tuple[float, Floats]] = []
-    for presence, points in found:
-        box = _box(points)[None]
-        others = np.array([_box(p) for _, p in kept]).reshape(-1, 4)
+def _distinct(found: list[_Hand]) -> list[_Hand]:
+    """One entry a hand: the first."""
+    kept: list[_Hand] = []
+    for hand in found:
+        box = _box(hand.points)[None]
+        others = np.array([_box(other.points) for other in kept]).reshape(-1, 4)
         if not ((iou(box, others) > SAME_HAND) | (overlap(box, others) > PART_OF_HAND)).any():
-            kept.append((presence, points))
+            kept.append(hand)
     return kept
 
 
@@ -158,8 +165,8 @@ def _from_points(points: Floats) -> _Region:
     return _Region(turn @ middle, 2.0 * float(np.max(high - low)), angle)
 
 
-def _landmarks(frame: NDArray[np.uint8], region: _Region) -> tuple[float, Floats]:
-    """Presence in 0..1 and the 21 points in frame pixels."""
+def _landmarks(frame: NDArray[np.uint8], region: _Region) -> _Hand:
+    """What the landmark model sees in one region."""
     import cv2
 
     scale = region.side / HAND_SIDE
@@ -170,4 +177,7 @@ def _landmarks(frame: NDArray[np.uint8], region: _Region) -> tuple[float, Floats
     crop = cv2.warpAffine(frame, matrix, (HAND_SIDE, HAND_SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     out = _run("hand-landmark", crop.astype(np.float32) / np.float32(255))
     flat = out["Identity"].astype(np.float64).reshape(21, 3)[:, :2]
-    return float(out["Identity_1"].ravel()[0]), flat @ turn.T + corner
+    # Identity_2 is the chance of a "left" hand in a mirrored picture; ours are not mirrored
+    return _Hand(
+        float(out["Identity_1"].ravel()[0]), flat @ turn.T + corner, 2 * float(out["Identity_2"].ravel()[0]) - 1
+    )

@@ -18,6 +18,9 @@ __all__ = ["Hits", "assemble"]
 INTERPOLATED_GAP = 0.5
 """Seconds between two detections up to which the boxes between them are trusted."""
 
+LEAST_SIDE = 0.3
+"""Mean of what a hand's detections say of its side (-1 left, 1 right), below which it is not known."""
+
 Hits = Sequence[tuple[int, int]]
 """The detections of one thing: (frame, index in that frame), frames rising."""
 
@@ -67,7 +70,14 @@ def _track(hits: Hits, detections: Sequence[Detections], t: NDArray[np.float64],
         bbox=bbox,
         score=score,
         state=state,
+        side=_side(float(np.mean([row.side[0] for row in rows]))),
     )
+
+
+def _side(mean: float) -> Literal["", "left", "right"]:
+    if abs(mean) < LEAST_SIDE:
+        return ""
+    return "right" if mean > 0 else "left"
 
 
 def _states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
