@@ -36,6 +36,7 @@ COMMANDS: Registry[Callable[..., Any]] = Registry(
         "rollback": "fm_hub.release.commands:rollback",
         "redact": "fm_hub.release.commands:redact",
         "export": "fm_hub.export.commands:export",
+        "contribute": "fm_hub.contribute.commands:contribute",
         "serve": "fm_hub.hubserver.server:serve",
     },
 )
@@ -50,10 +51,13 @@ class LazyGroup(typer.core.TyperGroup):
         return COMMANDS.names()
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # as above
-        """Import one command."""
+        """Import one command, or a group of them."""
         del ctx
+        found = COMMANDS.load(cmd_name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        app.command(name=cmd_name)(COMMANDS.load(cmd_name))
+        app.command(name=cmd_name)(found)
         return typer.main.get_command(app)
 
 

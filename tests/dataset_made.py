@@ -12,12 +12,12 @@ import numpy as np
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.compose import clip_path, compose
 from fm_builders.recipe import Recipe
-from fm_builders.splits import split_of
 from fm_builders.stages import ClipFile, pack
 from fm_builders.store import Store, clip_name
 from fm_builders.workplace import work_folder
 from fm_hub.manifest import Manifest
 from fm_hub.records import Annotation, Source
+from fm_hub.splits import split_of
 from fm_hub.video import encode_clip
 from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, street, swing
 

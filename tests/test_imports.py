@@ -12,6 +12,7 @@ from fm_builders.detectors import DETECTORS
 from fm_builders.questions import KINDS
 from fm_builders.trackers import TRACKERS
 from fm_hub.cli import COMMANDS
+from fm_hub.contribution.agreement import ANNOTATORS
 from fm_hub.decoders import DECODERS
 from fm_hub.export.formats import FORMATS
 from fm_hub.models import MODELS
@@ -42,7 +43,7 @@ def test_a_command_line_is_light(module: str) -> None:
 
 @pytest.mark.parametrize(
     "registry",
-    [COMMANDS, MODELS, BASELINES, DECODERS, DETECTORS, TRACKERS, KINDS, FORMATS],
+    [ANNOTATORS, COMMANDS, MODELS, BASELINES, DECODERS, DETECTORS, TRACKERS, KINDS, FORMATS],
     ids=lambda r: r.group.removeprefix("fm_hub."),
 )
 def test_every_import_string_loads(registry: Registry[object]) -> None:

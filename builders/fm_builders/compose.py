@@ -21,7 +21,6 @@ from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
-from fm_builders.splits import split_of
 from fm_builders.stages import unpack
 from fm_builders.store import Store, clip_name
 from fm_hub import __version__
@@ -29,6 +28,7 @@ from fm_hub.cards import write_card
 from fm_hub.errors import BadOutput, UserError
 from fm_hub.manifest import FETCH, MANIFEST, FileInfo, Manifest, file_sha256, write_manifest, write_text
 from fm_hub.records import Annotation, Clip, Source, Split
+from fm_hub.splits import split_of
 from fm_hub.tables import CONFIGS, SPLITS, to_table, write_table
 from fm_hub.videobytes import write_benchmark_videos
 
