@@ -28,8 +28,8 @@ __all__ = [
     "small_size",
 ]
 
-NEAR = 0.5  # share of frames with a partner from which on two videos are taken for copies
-BITS = 10  # of 64: frames closer than this are partners; unrelated ones differ in 32 ± 4
+NEAR = 0.4  # share of frames with a partner from which on two videos are taken for copies
+BITS = 14  # of 63 that tell: frames no further apart are partners; unrelated ones differ in 32 ± 4
 EVERY, MOST = 0.25, 80  # seconds between frames, and how many at most
 SIDE, KEEP = 32, 8
 CROPS = (1.0, 0.9, 0.8)  # shares of each side, about the middle, that a copy may have kept

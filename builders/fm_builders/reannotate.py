@@ -1,24 +1,17 @@
-"""A second look at a clip that someone else annotated: the boxes that a recipe's detectors find at its own clock."""
+"""A second look at a clip that someone else annotated: the boxes that the embedded tier finds at its own clock."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fm_builders import perceive as perception
-from fm_builders.recipe import load_recipe
+from fm_builders.perceive import perceive
 from fm_hub.records import VISIBLE
 from fm_hub.video import index_video
 
 __all__ = ["embedded"]
-
-
-@lru_cache(maxsize=1)
-def _recipe() -> Any:
-    return load_recipe("default").perception
 
 
 def embedded(path: str, t: list[float]) -> dict[str, Any]:
@@ -27,13 +20,10 @@ def embedded(path: str, t: list[float]) -> dict[str, Any]:
     Returns plain values: ``camera``, the label of the view's motion, and ``frames``, for each of the N frames its
     visible boxes ``[x1, y1, x2, y2]`` in pixels of the clip. Raises :class:`~fm_hub.errors.ItemError`.
     """
-    index, p = index_video(Path(path)), _recipe()
-    camera, tracks, _ = perception.perceive(
-        index, np.array(t, np.float64), "", "again", list(p.detectors), p.tracker, max_side=p.max_side
-    )
+    seen = perceive(index_video(Path(path)), np.array(t, np.float64), "", "again")
     frames: list[list[list[float]]] = [[] for _ in t]
-    for track in tracks:
+    for track in seen.tracks:
         for frame, box, state in zip(track.frame.tolist(), track.bbox.tolist(), track.state.tolist(), strict=True):
             if state == VISIBLE:
                 frames[frame].append(box)
-    return {"camera": camera.label, "frames": frames}
+    return {"camera": seen.camera.label, "frames": frames}

@@ -232,7 +232,7 @@ def _seed(given: int | None) -> int:
 
 def _named_repo(root: Path) -> str:
     """The repository that a contribution's folder names."""
-    from fm_hub.contribution.statement import STATEMENT, parse_statement
+    from fm_hub.contributions import STATEMENT, parse_statement
     from fm_hub.errors import BadDataset
 
     path = root / STATEMENT

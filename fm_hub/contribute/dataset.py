@@ -9,7 +9,7 @@ from typing import Any
 
 from fm_hub.contribution.known import Known, hashed, known_from
 from fm_hub.contribution.report import Report
-from fm_hub.contribution.statement import FOLDER
+from fm_hub.contributions import FOLDER
 from fm_hub.manifest import MANIFEST, read_manifest
 from fm_hub.release.remote import Remote, hub_errors
 from fm_hub.video_hash import VideoHash

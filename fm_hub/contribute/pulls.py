@@ -10,7 +10,7 @@ from typing import Any
 
 from fm_hub.contribution.layout import check_names
 from fm_hub.contribution.report import Report, Verdict, read_comment
-from fm_hub.contribution.statement import FOLDER, folder_of
+from fm_hub.contributions import FOLDER, folder_of
 from fm_hub.errors import Conflict, HubError, UserError
 from fm_hub.release.remote import Remote, hub_errors
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fm_hub.contribution.known import Known
 from fm_hub.contribution.layout import CONFIGS
-from fm_hub.contribution.statement import ROW_ID, SLUG, STATEMENT, Statement, counted, row_id
+from fm_hub.contributions import ROW_ID, SLUG, STATEMENT, Statement, counted, row_id
 from fm_hub.errors import BadDataset, UserError
 from fm_hub.manifest import MANIFEST, Manifest, read_manifest, write_manifest, write_text
 from fm_hub.tables import SCHEMAS, SPLITS, Row, inside, read_table, row_sha, write_table

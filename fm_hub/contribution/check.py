@@ -15,7 +15,7 @@ from fm_hub.contribution.layout import check_names, check_tree, listed
 from fm_hub.contribution.report import Finding, Report
 from fm_hub.contribution.rows import Tables, check_footers, check_rows, read_tables
 from fm_hub.contribution.sandbox import run_limited
-from fm_hub.contribution.statement import (
+from fm_hub.contributions import (
     OPEN_LICENSES,
     RESTRICTED_LICENSES,
     STATEMENT,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fm_hub.contribution.report import Report
-from fm_hub.contribution.statement import STATEMENT
+from fm_hub.contributions import STATEMENT
 from fm_hub.manifest import MANIFEST
 
 __all__ = ["CONFIGS", "check_names", "check_tree", "listed"]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from fm_hub.contribution.layout import CONFIGS
 from fm_hub.contribution.report import Level, Report
-from fm_hub.contribution.statement import ROW_ID
+from fm_hub.contributions import ROW_ID
 from fm_hub.records import LETTERS, content_id
 from fm_hub.tables import SCHEMAS, Row, read_table, shards
 

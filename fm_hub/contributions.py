@@ -1,4 +1,4 @@
-"""``contribution.json``: who gives what, under which licence, and on whose consent."""
+"""Contributions: the statement that comes with each (``contribution.json``), and what a dataset holds of them."""
 
 from __future__ import annotations
 
