@@ -95,17 +95,20 @@ class Scenes:
         self._frames = {f.clip_id: f for f in read_records(root, "frames")}
         self._camera = {c.clip_id: c for c in read_records(root, "camera")}
         self._tracks: dict[str, list[Any]] = {}
-        for track in read_records(root, "tracks"):
-            self._tracks.setdefault(track.clip_id, []).append(track)
+        self._keypoints: dict[str, list[Any]] = {}
+        self._contacts: dict[str, list[Any]] = {}
+        for config, by_clip in (("tracks", self._tracks), ("keypoints", self._keypoints), ("contacts", self._contacts)):
+            for record in read_records(root, config):
+                by_clip.setdefault(record.clip_id, []).append(record)
         self._made: dict[str, Scene] = {}
 
     def __getitem__(self, clip_id: str) -> Scene:
         """The scene of a clip. Raises :class:`KeyError` if a table lacks it."""
         if clip_id not in self._made:
             clip = self.clips[clip_id]
-            tracks = self._tracks.get(clip_id, [])
+            parts = (x.get(clip_id, []) for x in (self._tracks, self._keypoints, self._contacts))
             frames, camera = self._frames[clip_id], self._camera[clip_id]
-            self._made[clip_id] = Scene(clip.width, clip.height, frames, camera, tracks)
+            self._made[clip_id] = Scene(clip.width, clip.height, frames, camera, *parts)
         return self._made[clip_id]
 
 

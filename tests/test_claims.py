@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bodies_made import body_of
 from fm_hub.claims import CLAIMS_VERSION, PREDICATES, Scene, check, tracks_of
 from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Annotation, Claim, Track, content_id
+from fm_hub.records import Annotation, Claim, Contact, Track, content_id
 from golden_files import check_golden
 from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, street, swing
 
@@ -219,7 +221,11 @@ def test_tracks_of_names_every_track() -> None:
 
 
 def test_the_numbers_are_frozen() -> None:
-    scene = Scene.of(street())
+    made = street()
+    body = body_of(made.tracks[0], "raises-left-hand", clock())
+    held = Contact("clip", WALKER, DOG, "hold", 1.0, 4.0, 0.8)
+    scene = Scene.of(replace(made, keypoints=[body], contacts=[held]))
+    moving = {"episode": "moves", "track": WALKER}
     event = {"event": "stops", "track": WALKER}
     spoken = [
         ("moves", {"track": WALKER, "is": True}),
@@ -244,6 +250,26 @@ def test_the_numbers_are_frozen() -> None:
         ("at_once", {"label": "person", "is": 1}),
         ("moving_count", {"label": "car", "is": 1}),
         ("exactly", {"which": [CAR], "among": [WALKER, CAR], "predicate": "direction", "args": {"is": "left"}}),
+    ]
+    spoken += [
+        ("lengths", {"track": CAR, "lo": 4.0, "hi": 9.0}),
+        ("shape", {"track": WALKER, "is": "straight"}),
+        ("winding", {"track": WALKER, "is": "clockwise"}),
+        ("tips", {"track": CAR, "is": "over"}),
+        ("rotation", {"track": WALKER, "is": "none"}),
+        ("rotation_by", {"track": WALKER, "lo": 0.0, "hi": 90.0}),
+        ("gesture", {"track": WALKER, "is": "raises-left-hand"}),
+        ("repeats", {"track": DOG, "joint": "centre", "is": 2}),
+        ("period", {"track": DOG, "joint": "centre", "lo": 2.0, "hi": 4.0}),
+        ("limb", {"track": WALKER, "is": "left_wrist"}),
+        ("hand_side", {"track": WALKER, "is": "left"}),
+        *[(p, {"track": WALKER}) for p in ("pauses", "appears", "disappears", "hidden", "reappears")],
+        ("formation", {"a": WALKER, "b": CAR, "is": "opposite"}),
+        *[(p, {"a": WALKER, "b": CAR}) for p in ("hides", "overtakes", "crosses")],
+        *[(p, {"a": WALKER, "b": DOG}) for p in ("touches", "holds", "carries", "grasps", "releases")],
+        ("when", {"first": moving, "then": {"episode": "contact", "a": WALKER, "b": DOG}, "is": "contains"}),
+        ("view", {"is": "static"}),
+        ("not", {"predicate": "pauses", "args": {"track": WALKER}}),
     ]
     assert {p for p, _ in spoken} == set(PREDICATES)
     rows = []

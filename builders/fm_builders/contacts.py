@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from fm_builders.boxes import area, centre
 from fm_builders.trackers.two_stage import GROUPS
-from fm_hub.claims.scene import Scene, smooth
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.series import smooth
 from fm_hub.records import LOST, VISIBLE, Camera, Contact, Frames, Keypoints, Track
 
 __all__ = ["HANDS", "find_contacts"]

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fm_hub.claims.scene import MIN_SAMPLES, Scene, jitter, median
+from fm_hub.claims.contact import grasps, releases
+from fm_hub.claims.presence import appears, disappears, hidden, reappears
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.series import jitter, measured, med
 from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
 
-__all__ = ["EVENTS", "before", "enters", "leaves", "starts", "stops"]
+__all__ = ["EVENTS", "before", "enters", "leaves", "pauses", "starts", "stops"]
 
-EVENTS = ("starts", "stops", "enters", "leaves")
 TIME_TOLERANCE = 0.2
 START_SPEED = 0.05
 Args = Mapping[str, Any]
@@ -23,15 +26,23 @@ Args = Mapping[str, Any]
 def starts(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The track rests, then moves: the time of the change, in seconds."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if w is None else _start(w.speeds, w.t, w.tau, START_SPEED * scene.diagonal)
+    return UNCHECKED if w is None else _started(w)
 
 
 def stops(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The track moves, then rests: ``starts`` with time reversed."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    if w is None:
-        return UNCHECKED
-    v = _start(w.speeds[::-1], -w.t[::-1], w.tau, START_SPEED * scene.diagonal)
+    return UNCHECKED if w is None else _stopped(w)
+
+
+@measured
+def _started(w: Window) -> Verdict:
+    return _start(w.speeds, w.t, w.tau, START_SPEED * w.scene.diagonal)
+
+
+@measured
+def _stopped(w: Window) -> Verdict:
+    v = _start(w.speeds[::-1], -w.t[::-1], w.tau, START_SPEED * w.scene.diagonal)
     return Verdict(-v.value, v.tolerance, v.margin)
 
 
@@ -51,7 +62,7 @@ def _start(v: Floats, t: Floats, tau: float, theta: float) -> Verdict:
     rests = np.nonzero(slow[i + 1 :])[0]
     if len(rests) and (runs > i + 1 + rests[0]).any():
         return UNCHECKED  # a second start: "it starts" would not say which
-    rest, go = (theta - median(v[:i])) / tol, (median(v[i : i + 5]) - theta) / tol
+    rest, go = (theta - med(v[:i])) / tol, (med(v[i : i + 5]) - theta) / tol
     return Verdict(float(t[i + 1]), TIME_TOLERANCE, min(rest, go, (float(t[i + 1] - t[0]) - 0.3) / 0.1))
 
 
@@ -66,35 +77,84 @@ def leaves(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 
 def _border(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdict:
-    track = scene.tracks.get(args["track"])
-    if claim.frame != "image" or track is None:
+    if claim.frame != "image" or args["track"] not in scene.tracks:
         return UNCHECKED
-    seen = track.state == 0
-    frames, bbox = track.frame[seen], track.bbox[seen].astype(np.float64)
-    if not first:
-        frames, bbox = frames[::-1], bbox[::-1]
+    key = ("border", args["track"], first)
+    if key not in scene.memo:
+        scene.memo[key] = _edge(scene, args["track"], first=first)
+    verdicts: dict[str, Verdict] = scene.memo[key]
+    verdict = verdicts.get(args["side"], UNCHECKED)
+    inside = claim.t0 - 0.0005 <= verdict.value <= claim.t1 + 0.0005
+    return verdict if inside else UNCHECKED
+
+
+def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
+    """Of the first or the last sighting, for each side of the frame; empty where the track is seen too seldom."""
+    frames, bbox = scene.sightings(track)
     if len(frames) < MIN_SAMPLES:
-        return UNCHECKED
-    t = float(scene.t[frames[0]])
-    if not scene.inside(scene.t[frames[:1]], claim.t0, claim.t1)[0]:
-        return UNCHECKED
+        return {}
     c = (bbox[:, :2] + bbox[:, 2:]) / 2
-    side, (x1, y1, x2, y2) = args["side"], bbox[0]
-    dist = {"left": x1, "right": scene.width - x2, "top": y1, "bottom": scene.height - y2}[side]
-    way = c[:10][-1] - c[0]
-    inward = {"left": way[0], "right": -way[0], "top": way[1], "bottom": -way[1]}[side]
-    dim = scene.width if side in ("left", "right") else scene.height
-    tau = max(0.01 * dim, 2 * jitter(c))
+    noise = 2 * jitter(c)
+    if not first:
+        frames, bbox, c = frames[::-1], bbox[::-1], c[::-1]
+    t = float(scene.t[frames[0]])
     gap = t - float(scene.t[0]) if first else float(scene.t[-1]) - t
-    margin = min((gap - 0.25) / 0.1, (0.04 * dim - dist) / tau, (inward - 0.02 * dim) / tau)
-    return Verdict(t, TIME_TOLERANCE, float(margin))
+    x1, y1, x2, y2 = bbox[0].tolist()
+    x, y = (c[:10][-1] - c[0]).tolist()
+    wide, high = scene.width, scene.height
+    sides = {
+        "left": (x1, x, wide),
+        "right": (wide - x2, -x, wide),
+        "top": (y1, y, high),
+        "bottom": (high - y2, -y, high),
+    }
+    out = {}
+    for side, (dist, inward, dim) in sides.items():
+        tau = max(0.01 * dim, noise)
+        margin = min((gap - 0.25) / 0.1, (0.04 * dim - dist) / tau, (inward - 0.02 * dim) / tau)
+        out[side] = Verdict(t, TIME_TOLERANCE, margin)
+    return out
+
+
+def pauses(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """The track moves, rests for a moment, and moves on: 1 where it does, 0 where not."""
+    w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
+    return UNCHECKED if w is None else _paused(w)
+
+
+@measured
+def _paused(w: Window) -> Verdict:
+    """The best of all rests of four speeds that have three speeds of motion before and after."""
+    v, theta = w.speeds, START_SPEED * w.scene.diagonal
+    if len(v) < 10:
+        return UNCHECKED
+    tol = max(0.15 * theta, 0.5 * w.tau)
+    go = np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:])
+    rest = np.maximum(np.maximum(v[:-3], v[1:-2]), np.maximum(v[2:-1], v[3:]))[3:-3]
+    before = np.maximum.accumulate(go)[: len(rest)]
+    after = np.maximum.accumulate(go[::-1])[::-1][7 : 7 + len(rest)]
+    m = float(np.minimum(np.minimum(theta - rest, before - theta), after - theta).max()) / tol
+    return Verdict(float(m > 0), 1.0, m)
 
 
 def before(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """One event, then another; the value is the time between them in seconds."""
-    table = {"starts": starts, "stops": stops, "enters": enters, "leaves": leaves}
-    a = table[args["first"]["event"]](scene, args["first"], claim)
-    b = table[args["then"]["event"]](scene, args["then"], claim)
+    a = EVENTS[args["first"]["event"]](scene, args["first"], claim)
+    b = EVENTS[args["then"]["event"]](scene, args["then"], claim)
     gap = b.value - a.value
     lead = Verdict(gap, TIME_TOLERANCE, 0.0 if math.isnan(gap) else gap / TIME_TOLERANCE)
     return both(lead, a.margin, b.margin)
+
+
+EVENTS = {
+    "starts": starts,
+    "stops": stops,
+    "enters": enters,
+    "leaves": leaves,
+    "appears": appears,
+    "disappears": disappears,
+    "hidden": hidden,
+    "reappears": reappears,
+    "grasps": grasps,
+    "releases": releases,
+}

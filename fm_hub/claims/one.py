@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fm_hub.claims.scene import Scene, Window, jitter, median, once, third
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.series import jitter, measured, med, med_point, thirds
 from fm_hub.claims.verdict import UNCHECKED, Verdict, both, trend
-from fm_hub.records import Claim, Floats
+from fm_hub.claims.window import Window
+from fm_hub.records import Claim
 
-__all__ = ["DIRECTIONS", "angle_off", "depth", "direction", "moves", "path", "region", "reversals"]
-__all__ += ["sequence", "speed", "speed_change", "travels"]
+__all__ = ["DIRECTIONS", "angle_off", "bow", "depth", "direction", "heading", "legs_share", "lengths", "moves", "path"]
+__all__ += ["region", "reversals", "sequence", "speed", "speed_change", "travels"]
 
 DIRECTIONS = {
     "right": 0.0,
@@ -28,7 +30,7 @@ DIRECTIONS = {
 Args = Mapping[str, Any]
 
 
-def heading(d: Floats) -> float:
+def heading(d: tuple[float, float]) -> float:
     """The direction of a displacement (dx, dy) as seen, in degrees: 0 right, 90 up."""
     return math.degrees(math.atan2(-d[1], d[0]))
 
@@ -54,54 +56,53 @@ def moves(scene: Scene, args: Args, claim: Claim) -> Verdict:
 def direction(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """Where the track ends, seen from where it starts, in 8 directions."""
     w = _window(scene, args, claim)
-    return UNCHECKED if w is None else _direction(w, args["is"])
+    return UNCHECKED if w is None else _directions(w)[args["is"]]
 
 
-def _direction(w: Window, word: str) -> Verdict:
-    angle, delta, far, direct = _course(w)
-    lead = Verdict(angle, delta, (22.5 - angle_off(angle, DIRECTIONS[word])) / delta)
-    return both(lead, far, direct)
-
-
-@once
-def _course(w: Window) -> tuple[float, float, float, float]:
-    """Angle of the displacement and its tolerance, degrees; margins of "far enough" and of "by a direct way"."""
+@measured
+def _directions(w: Window) -> dict[str, Verdict]:
     length, extent = w.length, max(w.extent, 1e-6)
     delta = max(3.0, math.degrees(math.atan2(w.tau, length)))
+    angle = heading(w.d)
     far = (length - 0.06 * w.scene.diagonal) / w.tau
     direct = (length / extent - 0.7) / max(0.05, w.tau / extent)
-    return heading(w.d), delta, far, direct
+    off = {word: (22.5 - angle_off(angle, centre)) / delta for word, centre in DIRECTIONS.items()}
+    return {word: both(Verdict(angle, delta, m), far, direct) for word, m in off.items()}
 
 
 def path(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The shape of the way: straight, curved, or back and forth."""
     w = _window(scene, args, claim)
-    if w is None:
-        return UNCHECKED
-    b, beta, bend = _shape(w)
-    if args["is"] == "back-and-forth":
-        return both(Verdict(b, beta, (b - 1.5) / beta), w.slim, w.moves)
-    return both(Verdict(b, beta, (1.5 - b) / beta), bend if args["is"] == "curved" else -bend, w.moves)
+    return UNCHECKED if w is None else _paths(w)[args["is"]]
 
 
-@once
-def _shape(w: Window) -> tuple[float, float, float]:
-    """The way in spans of the main axis, its tolerance, and the margin of "bent"."""
-    span = float(np.ptp(w.along))
-    legs = w.legs(max(2 * w.tau, 0.2 * span))
-    b = float(legs.sum()) / max(span, 1e-6) if len(legs) else 1.0
-    beta = max(0.1, w.tau / max(span, 1e-6))
-    return b, beta, (_bow(w) - 0.1) / max(0.02, w.tau / max(w.extent, 1e-6))
+@measured
+def legs_share(w: Window) -> tuple[float, float]:
+    """``B``, the way along the main axis in ranges of it, and its tolerance."""
+    swings = w.legs(max(2 * w.tau, 0.2 * w.long))
+    return sum(swings) / max(w.long, 1e-6) if swings else 1.0, max(0.1, w.tau / max(w.long, 1e-6))
 
 
-def _bow(w: Window) -> float:
-    """The largest distance of the path from its chord, in chord lengths."""
+@measured
+def bow(w: Window) -> tuple[float, float]:
+    """``V``, the largest distance of the path from its chord in chord lengths, and its tolerance."""
     rel = w.path - w.path[0]
     if w.length < 1e-9:
         far = np.hypot(rel[:, 0], rel[:, 1])
     else:
         far = np.abs(rel[:, 0] * w.d[1] - rel[:, 1] * w.d[0]) / w.length
-    return float(far.max()) / max(w.length, 1e-6)
+    return float(far.max()) / max(w.length, 1e-6), max(0.02, w.tau / max(w.extent, 1e-6))
+
+
+@measured
+def _paths(w: Window) -> dict[str, Verdict]:
+    (b, beta), (v, nu) = legs_share(w), bow(w)
+    once, bend = Verdict(b, beta, (1.5 - b) / beta), (v - 0.1) / nu
+    return {
+        "straight": both(once, -bend, w.moves),
+        "curved": both(once, bend, w.moves),
+        "back-and-forth": both(Verdict(b, beta, (b - 1.5) / beta), w.slim, w.moves),
+    }
 
 
 def travels(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -110,8 +111,25 @@ def travels(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if w is None:
         return UNCHECKED
     i, side = (0, scene.width) if args["axis"] == "x" else (1, scene.height)
-    q, tol = abs(float(w.d[i])) / side, w.tau / side
+    q, tol = abs(w.d[i]) / side, w.tau / side
     return Verdict(q, tol, min(q - args["lo"], args["hi"] - q) / tol)
+
+
+def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """How many of its own lengths lie between start and end."""
+    w = _window(scene, args, claim)
+    if w is None:
+        return UNCHECKED
+    own = _own_length(w)
+    q = w.length / own
+    tol = max(0.1 * q, w.tau / own)
+    return Verdict(q, tol, min(q - args["lo"], args["hi"] - q) / tol)
+
+
+@measured
+def _own_length(w: Window) -> float:
+    sides = (w.bbox[:, 2:] - w.bbox[:, :2]).max(axis=1)
+    return max(med(sides if w.grown is None else sides * w.grown), 1.0)
 
 
 def region(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -121,39 +139,36 @@ def region(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    x, y = {"start": w.c[:5], "end": w.c[-5:], "all": w.c}[args["at"]].T
-    dx, dy = median(x) - scene.width / 2, median(y) - scene.height / 2
+    x, y = _places(w)[args["at"]]
+    dx, dy = x - scene.width / 2, y - scene.height / 2
     vertical, horizontal = args["is"].split("-")
     parts = dx * (1 if horizontal == "right" else -1), dy * (1 if vertical == "bottom" else -1)
-    value = min(abs(dx) / scene.width, abs(dy) / scene.height)
-    return Verdict(float(value), w.tau / scene.width, float(min(parts)) / w.tau)
+    return Verdict(min(abs(dx) / scene.width, abs(dy) / scene.height), w.tau / scene.width, min(parts) / w.tau)
+
+
+@measured
+def _places(w: Window) -> dict[str, tuple[float, float]]:
+    return {"start": med_point(w.c[:5]), "end": med_point(w.c[-5:]), "all": med_point(w.c)}
 
 
 def depth(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """Whether the track grows in the picture (approaches), shrinks (recedes) or keeps its size."""
     w = _window(scene, args, claim)
-    if w is None:
-        return UNCHECKED
-    growth = _growth(w)
-    if growth is None:
-        return UNCHECKED
-    q, m, tol = growth
-    margins = dict(zip(("approaches", "recedes", "keeps"), trend(q, m, math.log(1.4), tol), strict=True))
-    return Verdict(q, tol, margins[args["is"]])
+    return UNCHECKED if w is None else _depths(w)[args["is"]]
 
 
-@once
-def _growth(w: Window) -> tuple[float, float, float] | None:
-    """The change of log size from the first third to the last, to the middle, and its tolerance."""
-    x1, y1, x2, y2 = w.bbox.T
+@measured
+def _depths(w: Window) -> dict[str, Verdict]:
     wide, high = w.scene.width, w.scene.height
-    whole = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
+    low, top = np.array([0.01 * wide, 0.01 * high]), np.array([0.99 * wide, 0.99 * high])
+    whole = ((w.bbox[:, :2] > low) & (w.bbox[:, 2:] < top)).all(axis=1)
     g = np.log(w.s[whole])
     if len(g) < 5:
-        return None
-    k = third(len(g))
-    first = median(g[:k])
-    return median(g[-k:]) - first, median(g[k:-k]) - first, max(0.1, 2 * jitter(g[:, None]))
+        return dict.fromkeys(("approaches", "recedes", "keeps"), UNCHECKED)
+    first, middle, last = map(med, thirds(g))
+    tol = max(0.1, 2 * jitter(g))
+    margins = trend(last - first, middle - first, math.log(1.4), tol)
+    return {n: Verdict(last - first, tol, m) for n, m in zip(("approaches", "recedes", "keeps"), margins, strict=True)}
 
 
 def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -161,7 +176,7 @@ def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    q = w.pace / scene.diagonal
+    q = w.speed / scene.diagonal
     tol = max(0.15 * q, w.tau / (scene.diagonal * w.seconds))
     margins = {"slow": 0.08 - q, "medium": min(q - 0.08, 0.25 - q), "fast": q - 0.25}
     return both(Verdict(q, tol, margins[args["is"]] / tol), w.moves)
@@ -170,22 +185,17 @@ def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
 def speed_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """Whether the track is faster at the end than at the start."""
     w = _window(scene, args, claim)
-    if w is None:
-        return UNCHECKED
-    q, m, tol = _speeding(w)
-    margins = dict(zip(("speeds-up", "slows-down", "steady"), trend(q, m, math.log(1.6), tol), strict=True))
-    return both(Verdict(q, tol, margins[args["is"]]), w.moves)
+    return UNCHECKED if w is None else _paces(w)[args["is"]]
 
 
-@once
-def _speeding(w: Window) -> tuple[float, float, float]:
-    """The change of log speed from the first third to the last, to the middle, and its tolerance."""
-    k, seconds = third(len(w.speeds)), w.seconds
-    floor = w.tau / seconds
-    parts = w.speeds[:k], w.speeds[k:-k], w.speeds[-k:]
-    a, middle, b = (max(median(part), floor) for part in parts)
-    tol = max(0.12, math.hypot(3 * w.tau / (a * seconds), 3 * w.tau / (b * seconds)))
-    return math.log(b / a), math.log(middle / a), tol
+@measured
+def _paces(w: Window) -> dict[str, Verdict]:
+    floor = w.tau / w.seconds
+    a, middle, b = (max(med(part), floor) for part in thirds(w.speeds))
+    q, m = math.log(b / a), math.log(middle / a)
+    tol = max(0.12, math.hypot(3 * w.tau / (a * w.seconds), 3 * w.tau / (b * w.seconds)))
+    margins = zip(("speeds-up", "slows-down", "steady"), trend(q, m, math.log(1.6), tol), strict=True)
+    return {word: both(Verdict(q, tol, m), w.moves) for word, m in margins}
 
 
 def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -193,21 +203,16 @@ def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    turns = _turns(w)
-    if turns is None:
-        return UNCHECKED
-    n, m = turns
-    return Verdict(float(n), 1.0, m if n == args["is"] else -m)
+    n, m = _turns(w)
+    return Verdict(float(n), 1.0, m if n == args["is"] else -m) if m > 0 else UNCHECKED
 
 
-@once
-def _turns(w: Window) -> tuple[int, float] | None:
-    """How often the track turns back, and how surely; None where that cannot be told."""
-    legs = w.legs(2 * w.tau)
-    if not len(legs):
-        return None
-    m = min(float(legs.min() - 0.25 * np.ptp(w.along)) / w.tau, w.slim, w.moves)
-    return (len(legs) - 1, m) if m > 0 else None
+@measured
+def _turns(w: Window) -> tuple[int, float]:
+    swings = w.legs(2 * w.tau)
+    if not swings:
+        return 0, 0.0
+    return len(swings) - 1, min((min(swings) - 0.25 * w.long) / w.tau, w.slim, w.moves)
 
 
 def sequence(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -216,6 +221,6 @@ def sequence(scene: Scene, args: Args, claim: Claim) -> Verdict:
     then = scene.window(args["track"], args["at"], claim.t1, claim.frame)
     if first is None and then is None:
         return UNCHECKED
-    a = UNCHECKED if first is None else _direction(first, args["first"])
-    b = UNCHECKED if then is None else _direction(then, args["then"])
+    a = UNCHECKED if first is None else _directions(first)[args["first"]]
+    b = UNCHECKED if then is None else _directions(then)[args["then"]]
     return both(a, b.margin)

@@ -46,7 +46,11 @@ def reversed_scene(scene: Scene, t0: float, t1: float) -> Scene:
         replace(t, frame=last - t.frame[::-1], bbox=t.bbox[::-1], score=t.score[::-1], state=t.state[::-1])
         for t in scene.tracks.values()
     ]
-    return Scene(int(scene.width), int(scene.height), frames, camera, tracks)
+    keypoints = [
+        replace(k, frame=last - k.frame[::-1], xy=k.xy[::-1], conf=k.conf[::-1]) for k in scene.keypoints.values()
+    ]
+    contacts = [replace(c, t0=t0 + t1 - c.t1, t1=t0 + t1 - c.t0) for c in scene.contacts]
+    return Scene(int(scene.width), int(scene.height), frames, camera, tracks, keypoints, contacts)
 
 
 def reversed_claim(claim: Claim, t0: float, t1: float) -> Claim:
@@ -55,6 +59,9 @@ def reversed_claim(claim: Claim, t0: float, t1: float) -> Claim:
     Words stay: a claim that something goes left still says left, and is now about the video as shown.
     """
     args = dict(claim.arguments)
-    if "at" in args and isinstance(args["at"], (int, float)):
-        args["at"] = t0 + t1 - args["at"]
+    if isinstance(args.get("args"), dict):
+        args["args"] = dict(args["args"])
+    for part in (args, args.get("args", {})):
+        if isinstance(part.get("at"), (int, float)):
+            part["at"] = t0 + t1 - part["at"]
     return Claim.of(claim.predicate, args, t0 + t1 - claim.t1, t0 + t1 - claim.t0, claim.frame)

@@ -5,108 +5,82 @@ Formulas: ``docs/claims.md`` §2. Places are pixels, x right, y down; times are 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.records import VISIBLE, Annotation, Camera, Floats, Frames, Track
+from fm_hub.claims.skeleton import Skeleton
+from fm_hub.claims.verdict import Verdict
+from fm_hub.claims.window import MIN_SAMPLES, MIN_SECONDS, Pair, Window
+from fm_hub.records import VISIBLE, Annotation, Camera, Claim, Contact, Floats, Frames, Keypoints, Track
 
-__all__ = ["Pair", "Scene", "Window", "jitter", "median", "once", "smooth", "third"]
+__all__ = ["Scene"]
 
-T = TypeVar("T")
-
-MIN_SAMPLES = 5
-MIN_SECONDS = 0.4
 TIME_SLACK = 0.0005
-MOVES_SHARE = 0.06
-MAD_TO_SIGMA = 1.4826
-
-
-def third(n: int) -> int:
-    """How many of ``n`` items make the first or the last third (at least 1)."""
-    return max(1, n // 3)
-
-
-def median(x: Floats) -> float:
-    """The median of a short series (N,), N ≥ 1, of numbers: several times quicker than numpy's."""
-    x = np.sort(x)
-    n = len(x)
-    return float(x[(n - 1) // 2] + x[n // 2]) / 2
-
-
-def once(measure: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Measure a scene, window or pair once: the result is kept in its ``memo``. Words of one predicate share it."""
-    name = f"{measure.__module__}.{measure.__qualname__}"
-
-    def kept(thing: Any) -> T:
-        memo: dict[Any, Any] = thing.memo
-        if name not in memo:
-            memo[name] = measure(thing)
-        value: T = memo[name]
-        return value
-
-    return kept
-
-
-def jitter(x: Floats) -> float:
-    """The noise of a series (N, ...), N ≥ 3: the robust deviation of its high-passed values, worst axis."""
-    r = np.abs(x[1:-1] - (x[:-2] + x[2:]) / 2)
-    return max(median(column) for column in r.T) * MAD_TO_SIGMA / math.sqrt(1.5)
-
-
-def smooth(c: Floats) -> Floats:
-    """The running median over 5 samples, (N, 2), with shorter windows at the ends."""
-    n = len(c)
-    padded = np.full((n + 4, c.shape[1]), np.nan)
-    padded[2:-2] = c
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0)
-    out: Floats = np.nanmedian(windows, axis=2) if n < 5 else np.empty_like(c)
-    if n >= 5:
-        out[2:-2] = np.sort(windows[2:-2], axis=2)[:, :, 2]
-        for k in (0, 1, n - 2, n - 1):
-            out[k] = [median(column) for column in c[max(0, k - 2) : k + 3].T]
-    return out
 
 
 class Scene:
     """The tables of one clip, ready for claims.
 
     ``width`` and ``height`` are pixels; ``t`` (F,) the times of the sampled frames. Raises :class:`ValueError` if a
-    track speaks of a frame that there is not.
+    track speaks of a frame that there is not. ``verdicts`` keeps what was checked, ``memo`` what was worked out.
     """
 
-    def __init__(self, width: int, height: int, frames: Frames, camera: Camera, tracks: Sequence[Track]) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        frames: Frames,
+        camera: Camera,
+        tracks: Sequence[Track],
+        keypoints: Sequence[Keypoints] = (),
+        contacts: Sequence[Contact] = (),
+    ) -> None:
         self.width = float(width)
         self.height = float(height)
+        self.diagonal = float(np.hypot(width, height))  # D
         self.t: Floats = frames.t
         self.camera = camera
         self.tracks = {t.track_id: t for t in tracks}
-        for track in tracks:
-            if len(track.frame) and not 0 <= track.frame.min() <= track.frame.max() < len(self.t):
-                raise ValueError(f"track {track.track_id} speaks of frames that the clip does not have")
-        self.diagonal = math.hypot(self.width, self.height)
-        """The frame's diagonal in pixels, ``D``."""
+        self.keypoints = {k.track_id: k for k in keypoints}
+        self.contacts = tuple(contacts)
+        for track_id, frame in [(x.track_id, x.frame) for x in tracks] + [(x.track_id, x.frame) for x in keypoints]:
+            if len(frame) and not 0 <= frame.min() <= frame.max() < len(self.t):
+                raise ValueError(f"track {track_id} speaks of frames that the clip does not have")
+        self.verdicts: dict[Claim, Verdict] = {}
         self.memo: dict[Any, Any] = {}
         self._windows: dict[tuple[str, float, float, str], Window | None] = {}
         self._pairs: dict[tuple[str, str, float, float, str], Pair | None] = {}
+        self._visible: dict[str, tuple[NDArray[np.int32], Floats]] = {}
 
     @classmethod
     def of(cls, a: Annotation) -> Scene:
         """The scene of an annotated clip."""
-        return cls(a.clip.width, a.clip.height, a.frames, a.camera, a.tracks)
+        return cls(a.clip.width, a.clip.height, a.frames, a.camera, a.tracks, a.keypoints, a.contacts)
 
     def inside(self, t: Floats, t0: float, t1: float) -> NDArray[np.bool_]:
         """Which times lie in the window (with half a millisecond to spare)."""
         return (t >= t0 - TIME_SLACK) & (t <= t1 + TIME_SLACK)
 
+    def range(self, frames: NDArray[np.int32], t0: float, t1: float) -> slice:
+        """The stretch of rising frames that lies in the window."""
+        t = self.t[frames]
+        return slice(int(np.searchsorted(t, t0 - TIME_SLACK)), int(np.searchsorted(t, t1 + TIME_SLACK, "right")))
+
+    def sightings(self, track_id: str) -> tuple[NDArray[np.int32], Floats]:
+        """The frames in which a track of the clip was seen, and its boxes (N, 4) there, float64."""
+        if track_id not in self._visible:
+            track = self.tracks[track_id]
+            seen = track.state == VISIBLE
+            self._visible[track_id] = track.frame[seen], track.bbox[seen].astype(np.float64)
+        return self._visible[track_id]
+
     def visible(self, track: Track) -> NDArray[np.int32]:
         """The frames in which a track was seen."""
-        frames: NDArray[np.int32] = track.frame[track.state == VISIBLE]
-        return frames
+        return self.sightings(track.track_id)[0]
 
     def window(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
         """The supported samples of a track, or None where a claim cannot be checked."""
@@ -115,8 +89,19 @@ class Scene:
             self._windows[key] = self._build(*key)
         return self._windows[key]
 
+    def _build(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
+        if track_id not in self.tracks:
+            return None
+        frames, bbox = self.sightings(track_id)
+        at = self.range(frames, t0, t1)
+        frames = frames[at]
+        if len(frames) < MIN_SAMPLES or self.t[frames[-1]] - self.t[frames[0]] < MIN_SECONDS:
+            return None
+        w = Window(self, frames, bbox[at], stabilised=frame == "stabilised")
+        return w if w.known else None
+
     def pair(self, a: str, b: str, t0: float, t1: float, frame: str) -> Pair | None:
-        """The common samples of two tracks, or None where a claim cannot be checked."""
+        """Two tracks in one window, or None where they are not both supported there, or not together."""
         key = (a, b, t0, t1, frame)
         if key not in self._pairs:
             first, second = self.window(a, t0, t1, frame), self.window(b, t0, t1, frame)
@@ -124,15 +109,23 @@ class Scene:
             self._pairs[key] = pair if pair is not None and pair.supported else None
         return self._pairs[key]
 
-    def _build(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
-        track = self.tracks.get(track_id)
-        if track is None:
-            return None
-        seen = track.state == VISIBLE
-        keep = seen & self.inside(self.t[track.frame], t0, t1)
-        w = Window(self, track.frame[keep], track.bbox[keep].astype(np.float64), stabilised=frame == "stabilised")
-        supported = len(w.t) >= MIN_SAMPLES and w.t[-1] - w.t[0] >= MIN_SECONDS and w.known
-        return w if supported else None
+    def skeleton(self, track_id: str, t0: float, t1: float) -> Skeleton | None:
+        """The named points of a track in a window; None if it has none there."""
+        key = ("skeleton", track_id, t0, t1)
+        if key not in self.memo:
+            points = self.keypoints.get(track_id)
+            made = None
+            if points is not None and track_id in self.tracks:
+                at = self.range(points.frame, t0, t1)
+                made = Skeleton(points.kind, self.t[points.frame[at]], points.frame[at], points.xy[at], points.conf[at])
+            self.memo[key] = made
+        skeleton: Skeleton | None = self.memo[key]
+        return skeleton
+
+    @cached_property
+    def step(self) -> float:
+        """The median time between sampled frames, seconds; 0 for a single frame."""
+        return float(np.median(np.diff(self.t))) if len(self.t) > 1 else 0.0
 
     @cached_property
     def _to_first_frame(self) -> tuple[Floats, Floats, Floats]:
@@ -158,137 +151,3 @@ class Scene:
     def view_known(self, last: int) -> bool:
         """Whether the view's motion is known for frames 1 to ``last``."""
         return self.camera.label != "unknown" and bool(np.all(self.camera.ok[1 : last + 1]))
-
-
-class Window:
-    """The visible samples of one track in one window, and what the claims measure on them."""
-
-    def __init__(self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, *, stabilised: bool) -> None:
-        self.scene = scene
-        self.memo: dict[Any, Any] = {}
-        self.frames = frames
-        self.bbox = bbox
-        self.t: Floats = scene.t[frames]
-        self.c: Floats = (bbox[:, :2] + bbox[:, 2:]) / 2
-        self.s: Floats = np.sqrt(np.maximum((bbox[:, 2] - bbox[:, 0]) * (bbox[:, 3] - bbox[:, 1]), 1.0))
-        self.known = True
-        if stabilised and len(frames):
-            self.known = scene.view_known(int(frames[-1]))
-            self.c, self.s = scene.carry_back(frames, self.c, self.s)
-
-    @cached_property
-    def path(self) -> Floats:
-        """The smoothed centres, (N, 2)."""
-        return smooth(self.c)
-
-    @cached_property
-    def tau(self) -> float:
-        """The tolerance of place, pixels."""
-        d = self.scene.diagonal
-        return math.hypot(2 * jitter(self.c), 0.005 * d, 0.03 * median(self.s))
-
-    @cached_property
-    def d(self) -> Floats:
-        """The displacement from the first to the last smoothed centre, (2,)."""
-        out: Floats = self.path[-1] - self.path[0]
-        return out
-
-    @cached_property
-    def length(self) -> float:
-        """``L``: the length of the displacement."""
-        return math.hypot(*self.d)
-
-    @cached_property
-    def extent(self) -> float:
-        """``E``: the diagonal of the box around the smoothed path."""
-        return math.hypot(*(self.path.max(axis=0) - self.path.min(axis=0)))
-
-    @property
-    def seconds(self) -> float:
-        """``T``: from the first to the last sample."""
-        return float(self.t[-1] - self.t[0])
-
-    @cached_property
-    def moves(self) -> float:
-        """The margin of "it moves"."""
-        return (self.extent - MOVES_SHARE * self.scene.diagonal) / self.tau
-
-    @cached_property
-    def _axes(self) -> Floats:
-        """The smoothed path along its lesser and its main axis, (N, 2)."""
-        centred = self.path - self.path.mean(axis=0)
-        out: Floats = self.path @ np.linalg.eigh(centred.T @ centred)[1]
-        return out
-
-    @cached_property
-    def along(self) -> Floats:
-        """``u``: the smoothed path projected on its main axis, (N,)."""
-        out: Floats = self._axes[:, 1]
-        return out
-
-    @cached_property
-    def slim(self) -> float:
-        """The margin of "much longer than wide": a path to and fro, not one round and round."""
-        wide, long = np.ptp(self._axes, axis=0)
-        length = max(float(long), 1e-6)
-        return (0.5 - float(wide) / length) / max(0.1, self.tau / length)
-
-    def legs(self, h: float) -> Floats:
-        """The lengths of the swings along the main axis, with turning-point threshold ``h`` pixels."""
-        return np.abs(np.diff(turning_points(self.along, h)))
-
-    @cached_property
-    def speeds(self) -> Floats:
-        """Pixels per second at the inner samples, (N - 2,)."""
-        step = self.path[2:] - self.path[:-2]
-        out: Floats = np.hypot(step[:, 0], step[:, 1]) / (self.t[2:] - self.t[:-2])
-        return out
-
-    @cached_property
-    def pace(self) -> float:
-        """The median speed, pixels per second."""
-        return median(self.speeds)
-
-
-def turning_points(u: Floats, h: float) -> Floats:
-    """The start of the walk, its turning values and its end; empty if it never leaves a band of ``h``."""
-    heading = 0
-    low = high = extreme = float(u[0])
-    points: list[float] = []  # the walk starts at the extreme it left, which need not be the first sample
-    for x in map(float, u):
-        if heading == 0:
-            low, high = min(low, x), max(high, x)
-            if x - low > h:
-                heading, extreme, points = 1, x, [low]
-            elif high - x > h:
-                heading, extreme, points = -1, x, [high]
-        elif (x - extreme) * heading > 0:
-            extreme = x
-        elif (extreme - x) * heading > h:
-            points.append(extreme)
-            heading, extreme = -heading, x
-    return np.array([*points, extreme]) if heading else np.empty(0)
-
-
-def common(a: NDArray[np.int32], b: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where two rising series of frames hold the same frames: indices into the first, and into the second."""
-    at = np.searchsorted(b, a)
-    ia = np.nonzero(b[np.minimum(at, len(b) - 1)] == a)[0] if len(b) else np.empty(0, np.intp)
-    return ia, at[ia]
-
-
-class Pair:
-    """Two tracks in one window: their samples in common frames. ``delta`` (N, 2) is a minus b."""
-
-    def __init__(self, a: Window, b: Window) -> None:
-        self.a, self.b = a, b
-        self.memo: dict[Any, Any] = {}
-        ia, ib = common(a.frames, b.frames)
-        self.n = len(ia)
-        self.delta: Floats = a.c[ia] - b.c[ib]
-        self.tau = float(np.hypot(a.tau, b.tau))
-
-    @property
-    def supported(self) -> bool:
-        """Whether there are enough frames in which both were seen."""
-        return self.n >= MIN_SAMPLES

@@ -40,8 +40,8 @@ class Verdict:
         """As published: margin within ±99, everything to 6 decimals; what is not a number proves nothing."""
         if math.isnan(self.margin):
             return UNCHECKED
-        margin = max(-CAP, min(CAP, self.margin))
-        return Verdict(round(self.value, 6) + 0.0, round(self.tolerance, 6) + 0.0, round(margin, 6) + 0.0)
+        margin = float(max(-CAP, min(CAP, self.margin)))
+        return Verdict(round(float(self.value), 6) + 0.0, round(float(self.tolerance), 6) + 0.0, round(margin, 6) + 0.0)
 
 
 UNCHECKED = Verdict(math.nan, math.nan, 0.0)

@@ -60,7 +60,12 @@ OTHER_ARGS: dict[str, dict[str, tuple[str, ...] | str]] = {
     "moving_count": {"label": "id", "is": "int"},
     "exactly": {"which": "ids", "among": "ids", "predicate": "id", "args": "dict"},
 }
-EVENTS = ("starts", "stops", "enters", "leaves")
+EVENTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("starts", "stops", "appears", "disappears", "hidden", "reappears"), ("track",)),
+    **dict.fromkeys(("enters", "leaves"), ("track", "side")),
+    **dict.fromkeys(("grasps", "releases"), ("a", "b")),
+}
+EPISODES: dict[str, tuple[str, ...]] = {"moves": ("track",), "seen": ("track",), "contact": ("a", "b")}
 
 
 class MalformedClaim(ValueError):
@@ -137,10 +142,17 @@ def validate_value(what: str, name: str, value: object, kind: tuple[str, ...] | 
 
 
 def validate_event(event: object) -> None:
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or event["event"] not in EVENTS:
-        raise MalformedClaim(f"not an event: {event!r}")
-    rest = {name: value for name, value in event.items() if name != "event"}
-    validate_one_track(event["event"], rest, 0.0, 0.0)
+    validate_part(event, "event", EVENTS)
+    assert isinstance(event, dict)
+    if "side" in event and event["side"] not in SIDES:
+        raise MalformedClaim(f"no side: {event!r}")
+
+
+def validate_part(part: object, key: str, kinds: dict[str, tuple[str, ...]]) -> None:
+    if not isinstance(part, dict) or not isinstance(part.get(key), str) or part[key] not in kinds:
+        raise MalformedClaim(f"no {key}: {part!r}")
+    if set(part) != {key, *kinds[part[key]]} or not all(isinstance(value, str) for value in part.values()):
+        raise MalformedClaim(f"wrong arguments: {part!r}")
 
 
 def validate_one_track(predicate: str, args: object, t0: float, t1: float) -> None:
@@ -185,7 +197,7 @@ def validate(claim: object) -> None:
         raise MalformedClaim(f"unknown predicate {predicate!r}")
     if predicate in INNER_ARGS:
         validate_one_track(predicate, args, t0, t1)
-        if predicate == "reversals" and args["is"] < 0:
+        if predicate in ("reversals", "repeats") and args["is"] < 0:
             raise MalformedClaim("n >= 0")
         return
     if predicate not in OTHER_ARGS:
@@ -195,12 +207,18 @@ def validate(claim: object) -> None:
     for name, kind in kinds.items():
         if kind == "event":
             validate_event(args[name])
+        elif kind == "episode":
+            validate_part(args[name], "episode", EPISODES)
         else:
             validate_value(predicate, name, args[name], kind)
     if predicate in ("at_once", "moving_count") and args["is"] < 0:
         raise MalformedClaim("n >= 0")
     if predicate == "exactly":
         validate_exactly(args, t0, t1)
+    if predicate == "not":
+        if args["predicate"] in ("not", "exactly"):
+            raise MalformedClaim(f"not of {args['predicate']}")
+        validate({**claim, **args})
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -870,7 +888,7 @@ def check_exactly(view: View, args: dict[str, Any]) -> Result:
 # Section 1 again: what a check returns
 # ----------------------------------------------------------------------------------------------------------------------
 
-CHECKS = {
+CHECKS: dict[str, Any] = {
     "moves": check_moves,
     "direction": check_direction,
     "path": check_path,
@@ -899,9 +917,10 @@ CHECKS = {
 def check_in_view(view: View, predicate: str, args: dict[str, Any]) -> Result:
     """A well-formed claim, or a part of one, not clipped; (nan, nan, 0) if it cannot be checked."""
     try:
-        return CHECKS[predicate](view, args)
+        result: Result = CHECKS[predicate](view, args)
     except CannotCheck:
         return NAN, NAN, 0.0
+    return result
 
 
 def check(scene: dict[str, Any], claim: dict[str, Any]) -> tuple[float, float, float]:

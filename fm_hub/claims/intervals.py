@@ -1,0 +1,80 @@
+"""How two stretches of time lie to each other, after Allen (``docs/claims.md`` §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fm_hub.claims.contact import spell
+from fm_hub.claims.events import START_SPEED, TIME_TOLERANCE
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.series import measured, med
+from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.window import Window
+from fm_hub.records import Claim
+
+__all__ = ["EPISODES", "RELATIONS", "when"]
+
+EPISODES = {"moves": ("track",), "contact": ("a", "b"), "seen": ("track",)}
+RELATIONS = ("before", "after", "during", "contains", "overlaps", "overlapped")
+Args = Mapping[str, Any]
+
+
+class Stretch(NamedTuple):
+    """From when to when, and the margin that it is so."""
+
+    start: float
+    end: float
+    margin: float
+
+
+def when(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """How the first episode lies to the second: the seconds from the start of the first to that of the second."""
+    first, then = (_episode(scene, args[key], claim) for key in ("first", "then"))
+    if first is None or then is None:
+        return UNCHECKED
+    (a, b, sure), (c, d, certain) = first, then
+    gap = {
+        "before": c - b,
+        "after": a - d,
+        "during": min(a - c, d - b),
+        "contains": min(c - a, b - d),
+        "overlaps": min(c - a, b - c, d - b),
+        "overlapped": min(a - c, d - a, b - d),
+    }[args["is"]]
+    return both(Verdict(c - a, TIME_TOLERANCE, gap / TIME_TOLERANCE), sure, certain)
+
+
+def _episode(scene: Scene, of: Args, claim: Claim) -> Stretch | None:
+    if of["episode"] == "contact":
+        one = spell(scene, of["a"], of["b"], claim.t0, claim.t1)
+        return None if one is None else Stretch(*one)
+    w = scene.window(of["track"], claim.t0, claim.t1, claim.frame)
+    if w is None:
+        return None
+    return _motion(w) if of["episode"] == "moves" else _sight(w)
+
+
+@measured
+def _sight(w: Window) -> Stretch:
+    """From the first to the last sighting, which must have no long gap between them."""
+    gap = float(np.diff(w.t).max()) - w.scene.step
+    return Stretch(float(w.t[0]), float(w.t[-1]), (0.45 - gap) / 0.1)
+
+
+@measured
+def _motion(w: Window) -> Stretch | None:
+    """From the first to the last three speeds in a row at the threshold; None if it rests between."""
+    v, theta = w.speeds, START_SPEED * w.scene.diagonal
+    weakest = np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:])
+    runs = np.nonzero(weakest >= theta)[0]
+    if not len(runs):
+        return None
+    i, j = int(runs[0]), int(runs[-1]) + 2
+    rest = np.maximum(np.maximum(v[:-2], v[1:-1]), v[2:])[i : j - 1] < theta
+    if rest.any():
+        return None
+    tol = max(0.15 * theta, 0.5 * w.tau)
+    return Stretch(float(w.t[i + 1]), float(w.t[j + 1]), (med(v[i : j + 1]) - theta) / tol)

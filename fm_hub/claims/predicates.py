@@ -1,0 +1,105 @@
+"""The table of predicates: what checks each, and the arguments that it takes (``docs/claims.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fm_hub.claims import body, company, contact, events, intervals, many, one, presence, shape, view
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.verdict import Verdict
+from fm_hub.records import Claim
+
+__all__ = ["INNER", "PREDICATES", "Predicate"]
+
+Check = Callable[[Scene, Mapping[str, Any], Claim], Verdict]
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A predicate and its arguments: for each, the allowed words, or the allowed types."""
+
+    check: Check
+    args: Mapping[str, tuple[Any, ...]]
+
+
+_TEXT, _NUMBER, _COUNT, _FLAG, _TABLE = (str,), (float,), (int,), (bool,), (dict,)
+_SIDE = ("left", "right", "top", "bottom")
+_WORDS = tuple(one.DIRECTIONS)
+_ROUND = ("clockwise", "anticlockwise")
+_TRACK = {"track": _TEXT}
+_BETWEEN = {"lo": _NUMBER, "hi": _NUMBER}
+_TWO = {"a": _TEXT, "b": _TEXT}
+_CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
+
+PREDICATES: dict[str, Predicate] = {
+    "moves": Predicate(one.moves, {**_TRACK, "is": _FLAG}),
+    "direction": Predicate(one.direction, {**_TRACK, "is": _WORDS}),
+    "path": Predicate(one.path, {**_TRACK, "is": ("straight", "curved", "back-and-forth")}),
+    "travels": Predicate(one.travels, {**_TRACK, "axis": ("x", "y"), **_BETWEEN}),
+    "lengths": Predicate(one.lengths, {**_TRACK, **_BETWEEN}),
+    "region": Predicate(one.region, {**_TRACK, "is": _CORNERS, "at": ("start", "end", "all")}),
+    "depth": Predicate(one.depth, {**_TRACK, "is": ("approaches", "recedes", "keeps")}),
+    "speed": Predicate(one.speed, {**_TRACK, "is": ("slow", "medium", "fast")}),
+    "speed_change": Predicate(one.speed_change, {**_TRACK, "is": ("speeds-up", "slows-down", "steady")}),
+    "reversals": Predicate(one.reversals, {**_TRACK, "is": _COUNT}),
+    "sequence": Predicate(one.sequence, {**_TRACK, "first": _WORDS, "then": _WORDS, "at": _NUMBER}),
+    "shape": Predicate(shape.shape, {**_TRACK, "is": shape.SHAPES}),
+    "winding": Predicate(shape.winding, {**_TRACK, "is": _ROUND}),
+    "tips": Predicate(shape.tips, {**_TRACK, "is": ("over", "up")}),
+    "rotation": Predicate(body.rotation, {**_TRACK, "is": (*_ROUND, "none")}),
+    "rotation_by": Predicate(body.rotation_by, {**_TRACK, **_BETWEEN}),
+    "gesture": Predicate(body.gesture, {**_TRACK, "is": body.GESTURES}),
+    "repeats": Predicate(body.repeats, {**_TRACK, "joint": body.REPEATING, "is": _COUNT}),
+    "period": Predicate(body.period, {**_TRACK, "joint": body.REPEATING, **_BETWEEN}),
+    "limb": Predicate(body.limb, {**_TRACK, "is": body.LIMBS}),
+    "hand_side": Predicate(contact.hand_side, {**_TRACK, "is": ("left", "right")}),
+    "starts": Predicate(events.starts, _TRACK),
+    "stops": Predicate(events.stops, _TRACK),
+    "pauses": Predicate(events.pauses, _TRACK),
+    "enters": Predicate(events.enters, {**_TRACK, "side": _SIDE}),
+    "leaves": Predicate(events.leaves, {**_TRACK, "side": _SIDE}),
+    "appears": Predicate(presence.appears, _TRACK),
+    "disappears": Predicate(presence.disappears, _TRACK),
+    "hidden": Predicate(presence.hidden, _TRACK),
+    "reappears": Predicate(presence.reappears, _TRACK),
+    "hides": Predicate(presence.hides, _TWO),
+    "relation": Predicate(many.relation, {**_TWO, "is": tuple(many.SIDES)}),
+    "order_change": Predicate(many.order_change, {**_TWO, "from": ("left", "right"), "to": ("left", "right")}),
+    "distance_change": Predicate(many.distance_change, {**_TWO, "is": ("closer", "apart", "same")}),
+    "speed_order": Predicate(many.speed_order, {**_TWO, "is": ("faster", "slower", "same")}),
+    "formation": Predicate(company.formation, {**_TWO, "is": company.FORMATIONS}),
+    "overtakes": Predicate(company.overtakes, _TWO),
+    "crosses": Predicate(company.crosses, _TWO),
+    "touches": Predicate(contact.touches, _TWO),
+    "holds": Predicate(contact.holds, _TWO),
+    "carries": Predicate(contact.carries, _TWO),
+    "grasps": Predicate(contact.grasps, _TWO),
+    "releases": Predicate(contact.releases, _TWO),
+    "before": Predicate(events.before, {"first": _TABLE, "then": _TABLE}),
+    "when": Predicate(intervals.when, {"first": _TABLE, "then": _TABLE, "is": intervals.RELATIONS}),
+    "at_once": Predicate(many.at_once, {"label": _TEXT, "is": _COUNT}),
+    "moving_count": Predicate(many.moving_count, {"label": _TEXT, "is": _COUNT}),
+    "view": Predicate(view.view, {"is": view.VIEWS}),
+}
+
+
+def _exactly(scene: Scene, args: Mapping[str, Any], claim: Claim) -> Verdict:
+    """Of the tracks in ``among``, those in ``which`` and no other satisfy the inner predicate."""
+    inner = PREDICATES[args["predicate"]].check
+    margins = []
+    for track in args["among"]:
+        margin = inner(scene, {**args["args"], "track": track}, claim).margin
+        margins.append(margin if track in args["which"] else -margin)
+    return Verdict(float(len(args["which"])), 1.0, min(margins))
+
+
+def _not(scene: Scene, args: Mapping[str, Any], claim: Claim) -> Verdict:
+    """The inner claim is false: what did not happen, proved by what did."""
+    return PREDICATES[args["predicate"]].check(scene, args["args"], claim).negated()
+
+
+INNER = tuple(n for n, p in PREDICATES.items() if "track" in p.args)
+PREDICATES["exactly"] = Predicate(_exactly, {"which": (list,), "among": (list,), "predicate": INNER, "args": _TABLE})
+PREDICATES["not"] = Predicate(_not, {"predicate": tuple(PREDICATES), "args": _TABLE})

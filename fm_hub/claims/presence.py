@@ -1,0 +1,135 @@
+"""What comes into sight and goes out of it inside the picture, and what hides it (``docs/claims.md`` §4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.series import jitter, med
+from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.window import MIN_SAMPLES
+from fm_hub.records import Claim, Floats
+
+__all__ = ["appears", "disappears", "hidden", "hides", "reappears"]
+
+TIME_TOLERANCE = 0.2
+EITHER_SIDE = 3
+Args = Mapping[str, Any]
+
+
+def appears(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """The track is first seen in the middle of the picture, after the clip's start: the time, in seconds."""
+    return _first_seen(scene, args, claim, first=True)
+
+
+def disappears(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """The track is last seen in the middle of the picture, before the clip's end: the time, in seconds."""
+    return _first_seen(scene, args, claim, first=False)
+
+
+def _first_seen(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdict:
+    if claim.frame != "image" or args["track"] not in scene.tracks:
+        return UNCHECKED
+    key = ("seen", args["track"], first)
+    if key not in scene.memo:
+        frames, bbox = scene.sightings(args["track"])
+        verdict = UNCHECKED
+        if len(frames) >= MIN_SAMPLES:
+            at = 0 if first else -1
+            t = float(scene.t[frames[at]])
+            gap = t - float(scene.t[0]) if first else float(scene.t[-1]) - t
+            room = (_room(scene, bbox[at]) - 0.05) / _noise(scene, bbox)
+            verdict = Verdict(t, TIME_TOLERANCE, min((gap - 0.5) / 0.1, room))
+        scene.memo[key] = verdict
+    seen: Verdict = scene.memo[key]
+    return seen if claim.t0 - 0.0005 <= seen.value <= claim.t1 + 0.0005 else UNCHECKED
+
+
+def _room(scene: Scene, box: Floats) -> float:
+    """The distance of a box from the nearest side of the frame, as a share of the frame."""
+    x1, y1, x2, y2 = map(float, box)
+    wide, high = scene.width, scene.height
+    return min(x1 / wide, (wide - x2) / wide, y1 / high, (high - y2) / high)
+
+
+def _noise(scene: Scene, bbox: Floats) -> float:
+    return max(0.01, 2 * jitter((bbox[:, :2] + bbox[:, 2:]) / 2) / min(scene.width, scene.height))
+
+
+class Gap(NamedTuple):
+    """The longest time without a sighting: between which frames and times, and the margin of "out of sight"."""
+
+    before: int
+    after: int
+    lost: float
+    back: float
+    margin: float
+
+
+def _gap(scene: Scene, track: str, t0: float, t1: float) -> Gap | None:
+    key = ("gap", track, t0, t1)
+    if key not in scene.memo:
+        scene.memo[key] = _longest_gap(scene, track, t0, t1)
+    gap: Gap | None = scene.memo[key]
+    return gap
+
+
+def _longest_gap(scene: Scene, track: str, t0: float, t1: float) -> Gap | None:
+    if track not in scene.tracks:
+        return None
+    frames, bbox = scene.sightings(track)
+    at = scene.range(frames, t0, t1)
+    frames, bbox = frames[at], bbox[at]
+    if len(frames) < 2 * EITHER_SIDE:
+        return None
+    t = scene.t[frames]
+    k = int(np.argmax(np.diff(t)))
+    if k + 1 < EITHER_SIDE or len(frames) - k - 1 < EITHER_SIDE:
+        return None
+    away = float(t[k + 1] - t[k]) - scene.step
+    room = min(_room(scene, bbox[k]), _room(scene, bbox[k + 1]))
+    margin = min((away - 0.45) / 0.1, (room - 0.03) / _noise(scene, bbox))
+    return Gap(int(frames[k]), int(frames[k + 1]), float(t[k]), float(t[k + 1]), margin)
+
+
+def hidden(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """The track is out of sight for a while, inside the picture: the time it is lost, in seconds."""
+    gap = _gap(scene, args["track"], claim.t0, claim.t1) if claim.frame == "image" else None
+    return UNCHECKED if gap is None else Verdict(gap.lost, TIME_TOLERANCE, gap.margin)
+
+
+def reappears(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """The same; the time it is seen again, in seconds."""
+    gap = _gap(scene, args["track"], claim.t0, claim.t1) if claim.frame == "image" else None
+    return UNCHECKED if gap is None else Verdict(gap.back, TIME_TOLERANCE, gap.margin)
+
+
+def hides(scene: Scene, args: Args, claim: Claim) -> Verdict:
+    """Track ``a`` is out of sight behind ``b``: the share of its place that ``b`` covers meanwhile."""
+    gap = _gap(scene, args["a"], claim.t0, claim.t1) if claim.frame == "image" else None
+    if gap is None or args["b"] not in scene.tracks:
+        return UNCHECKED
+    cover = _cover(scene, args["a"], args["b"], gap)
+    lead = Verdict(cover, 0.1, (cover - 0.5) / 0.1)
+    return both(lead, gap.margin)
+
+
+def _cover(scene: Scene, a: str, b: str, gap: Gap) -> float:
+    """The median share of the box of ``a``, drawn between its sightings, that lies within ``b``."""
+    frames, bbox = scene.sightings(b)
+    inside = (frames > gap.before) & (frames < gap.after)
+    missing = gap.after - gap.before - 1
+    if not missing or 2 * int(inside.sum()) < missing:
+        return 0.0
+    own, boxes = scene.sightings(a)
+    start, end = boxes[np.searchsorted(own, gap.before)], boxes[np.searchsorted(own, gap.after)]
+    share = ((scene.t[frames[inside]] - gap.lost) / (gap.back - gap.lost))[:, None]
+    box, other = start + share * (end - start), bbox[inside]
+    common = np.minimum(box[:, 2:], other[:, 2:]) - np.maximum(box[:, :2], other[:, :2])
+    area = np.prod(np.maximum(box[:, 2:] - box[:, :2], 1e-6), axis=1)
+    cover = med(np.prod(np.maximum(common, 0.0), axis=1) / area)
+    return 0.0 if math.isnan(cover) else cover

@@ -1,0 +1,178 @@
+"""The samples of one or two tracks in a window of time, and what claims measure on them (``docs/claims.md`` §2).
+
+Everything is measured once: windows are kept by their scene, and what is measured by its window.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fm_hub.claims.series import jitter, legs, med, smooth, turning_points
+from fm_hub.records import Floats
+
+if TYPE_CHECKING:
+    from fm_hub.claims.scene import Scene
+
+__all__ = ["Pair", "Window"]
+
+MIN_SAMPLES = 5
+MIN_SECONDS = 0.4
+MOVES_SHARE = 0.06
+
+
+class Window:
+    """The visible samples of one track in one window."""
+
+    def __init__(self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, *, stabilised: bool) -> None:
+        self.scene = scene
+        self.memo: dict[Any, Any] = {}
+        self.frames = frames
+        self.bbox = bbox
+        self.t: Floats = scene.t[frames]
+        self.c: Floats = (bbox[:, :2] + bbox[:, 2:]) / 2
+        wh = bbox[:, 2:] - bbox[:, :2]
+        self.s: Floats = np.sqrt(np.maximum(wh[:, 0] * wh[:, 1], 1.0))
+        self.known = True
+        self.grown: Floats | None = None
+        if stabilised and len(frames):
+            self.known = scene.view_known(int(frames[-1]))
+            plain = self.s
+            self.c, self.s = scene.carry_back(frames, self.c, plain)
+            self.grown = self.s / plain
+
+    @cached_property
+    def path(self) -> Floats:
+        """The smoothed centres, (N, 2)."""
+        return smooth(self.c)
+
+    @cached_property
+    def size(self) -> float:
+        """The median size, pixels."""
+        return med(self.s)
+
+    @cached_property
+    def tau(self) -> float:
+        """The tolerance of place, pixels."""
+        noise, floor, share = 2 * jitter(self.c), 0.005 * self.scene.diagonal, 0.03 * self.size
+        return math.sqrt(noise * noise + floor * floor + share * share)
+
+    @cached_property
+    def d(self) -> tuple[float, float]:
+        """The displacement from the first to the last smoothed centre."""
+        x, y = (self.path[-1] - self.path[0]).tolist()
+        return x, y
+
+    @cached_property
+    def length(self) -> float:
+        """``L``: the length of the displacement."""
+        return math.hypot(*self.d)
+
+    @cached_property
+    def extent(self) -> float:
+        """``E``: the diagonal of the box around the smoothed path."""
+        return math.hypot(*(self.path.max(axis=0) - self.path.min(axis=0)).tolist())
+
+    @property
+    def seconds(self) -> float:
+        """``T``: from the first to the last sample."""
+        return float(self.t[-1] - self.t[0])
+
+    @property
+    def moves(self) -> float:
+        """The margin of "it moves"."""
+        return (self.extent - MOVES_SHARE * self.scene.diagonal) / self.tau
+
+    @cached_property
+    def _axes(self) -> Floats:
+        """The smoothed path along its lesser and its main axis, (N, 2)."""
+        centred = self.path - self.path.mean(axis=0)
+        out: Floats = self.path @ np.linalg.eigh(centred.T @ centred)[1]
+        return out
+
+    @property
+    def along(self) -> Floats:
+        """``u``: the smoothed path projected on its main axis, (N,)."""
+        out: Floats = self._axes[:, 1]
+        return out
+
+    @property
+    def across(self) -> Floats:
+        """``w``: the smoothed path projected on its other axis, (N,)."""
+        out: Floats = self._axes[:, 0]
+        return out
+
+    @cached_property
+    def long(self) -> float:
+        """``U``: the range along the main axis."""
+        return float(self.along.max() - self.along.min())
+
+    @cached_property
+    def wide(self) -> float:
+        """``range(w)``: the range across the main axis."""
+        return float(self.across.max() - self.across.min())
+
+    @property
+    def slim(self) -> float:
+        """The margin of "much longer than wide": a path to and fro, not one round and round."""
+        length = max(self.long, 1e-6)
+        return (0.5 - self.wide / length) / max(0.1, self.tau / length)
+
+    def legs(self, h: float) -> list[float]:
+        """The lengths of the swings along the main axis, with turning-point threshold ``h`` pixels."""
+        return legs(self.along, h)
+
+    def turns(self, h: float) -> tuple[list[float], list[int]]:
+        """The turning points along the main axis, and their samples."""
+        return turning_points(self.along, h)
+
+    @cached_property
+    def speeds(self) -> Floats:
+        """Pixels per second at the inner samples, (N - 2,)."""
+        step = self.path[2:] - self.path[:-2]
+        out: Floats = np.hypot(step[:, 0], step[:, 1]) / (self.t[2:] - self.t[:-2])
+        return out
+
+    @cached_property
+    def speed(self) -> float:
+        """The median speed, pixels per second."""
+        return med(self.speeds)
+
+
+class Pair:
+    """Two tracks in one window: their samples in common frames. ``delta`` (N, 2) is a minus b."""
+
+    def __init__(self, a: Window, b: Window) -> None:
+        self.a, self.b = a, b
+        self.memo: dict[Any, Any] = {}
+        n = len(a.frames)
+        if n == len(b.frames) and a.frames[0] == b.frames[0] and np.array_equal(a.frames, b.frames):
+            self.ia = self.ib = np.arange(n)
+        else:
+            _, self.ia, self.ib = np.intersect1d(a.frames, b.frames, assume_unique=True, return_indices=True)
+        self.n = len(self.ia)
+        self.delta: Floats = a.c[self.ia] - b.c[self.ib]
+        self.tau = math.hypot(a.tau, b.tau)
+
+    @property
+    def supported(self) -> bool:
+        """Whether there are enough frames in which both were seen."""
+        return self.n >= MIN_SAMPLES
+
+    @cached_property
+    def apart(self) -> Floats:
+        """The distance of the centres, (N,)."""
+        out: Floats = np.hypot(self.delta[:, 0], self.delta[:, 1])
+        return out
+
+    @cached_property
+    def gap(self) -> float:
+        """The least distance between the edges of the two boxes, pixels, 0 where they overlap (in the image)."""
+        p, q = self.a.bbox[self.ia], self.b.bbox[self.ib]
+        dx = np.maximum(np.maximum(p[:, 0] - q[:, 2], q[:, 0] - p[:, 2]), 0.0)
+        dy = np.maximum(np.maximum(p[:, 1] - q[:, 3], q[:, 1] - p[:, 3]), 0.0)
+        return float(np.hypot(dx, dy).min())
