@@ -155,7 +155,7 @@ def bound(model: Loaded, items: Sequence[Item], root: Path, policy: Policy, *, c
 
     spent, asker = 0.0, SharedPrefix(model.asker.model)
     if not check:
-        asker._checked["prefix"], asker._longest["prefix"] = 2, 1 << 30
+        asker.trust.believe("prefix")
     for group in groups(items):
         q = group[0].question
         view = policy.view(q.clip_id, root / q.video_file, q.view_t0, q.view_t1)

@@ -21,7 +21,7 @@ from fm_eval_harness.task import load_task
 from fm_hub.errors import UserError
 from fm_hub.models import Options, Prompt, View, open_model
 from fm_hub.models.commits import folder_commit
-from fm_hub.models.shared_prefix import Answer
+from fm_hub.models.sameness import Answer
 from fm_hub.models.transformers import TransformersModel
 from made_dataset import make_dataset
 from tiny_vlm import tiny_vlm
@@ -147,9 +147,9 @@ def test_the_batch_size_is_the_number_of_prompts_in_a_pass(
         passes = []
         suffixes = found.asker._suffixes
 
-        def counted(cache: Any, start: Any, endings: Any, inner: Any = suffixes, seen: Any = passes) -> Any:
-            seen.append(len(endings))
-            return inner(cache, start, endings)
+        def counted(*args: Any, inner: Any = suffixes, seen: Any = passes) -> Any:
+            seen.append(len(args[-1]))
+            return inner(*args)
 
         monkeypatch.setattr(found.asker, "_suffixes", counted)
         assert not any(s.error for s in found.score(view, prompts))
@@ -213,13 +213,13 @@ def test_thoughts_are_closed_before_the_answer(
     seen: list[str] = []
     tokenizer = model.chat.processor.tokenizer
 
-    def ask(inputs: Any) -> list[Answer]:
-        seen.append(tokenizer.decode(inputs[0]["input_ids"][0]))
-        return [Answer(error=ValueError("not asked"))]
+    def ask_videos(videos: Any) -> list[list[Answer]]:
+        seen.append(tokenizer.decode(videos[0][0]["input_ids"][0]))
+        return [[Answer(error=ValueError("not asked"))]]
 
     plain = model.chat.processor.chat_template
     monkeypatch.setattr(model.chat.processor, "chat_template", plain + "<think>\n")
-    monkeypatch.setattr(model.asker, "ask", ask)
+    monkeypatch.setattr(model.asker, "ask_videos", ask_videos)
     model.score(view, prompts[:1])
     assert seen[0].endswith("<think>\n\n</think>\n\n")
     monkeypatch.setattr(

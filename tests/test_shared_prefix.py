@@ -81,6 +81,73 @@ def test_every_family_shares_its_prefix(name: str) -> None:
     assert float((reference[0] - other[0]).abs().max()) > 1e-2
 
 
+ALONE = {"molmo2"}
+"""Families whose pictures are numbered within their video: several videos of them do not go into one pass."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_several_videos_in_one_pass(name: str) -> None:
+    """Videos of one shape, and one of another; endings of all in passes that mix them."""
+    model, first = asked(name)
+    videos = [first, asked(name, seed=6, questions=QUESTIONS[3:])[1], asked(name, seed=7, questions=QUESTIONS[:1])[1]]
+    videos.insert(1, asked(name, n=4, questions=QUESTIONS[:2])[1])
+    reference = [plain(model, inputs) for inputs in videos]
+    asker = SharedPrefix(model, rows=3, videos=8)
+    for trusted in (False, True):  # as it is checked, and as it is trusted
+        passes = []
+        prefix = asker.prefix
+        asker.prefix = lambda v, inner=prefix, seen=passes: seen.append(len(v)) or inner(v)  # type: ignore[method-assign]
+        answers = asker.ask_videos(videos)
+        asker.prefix = prefix  # type: ignore[method-assign]
+        assert [len(a) for a in answers] == [5, 2, 2, 1]
+        assert {a.mode for mine in answers for a in mine} == {"prefix"}
+        assert passes == ([3, 1] if name not in ALONE else [3, 1, 1, 1, 1] if not trusted else [1, 1, 1, 1]), (
+            asker.notes
+        )
+        assert max(largest(a, r) for a, r in zip(answers, reference, strict=True)) < 1e-3
+    told = "together: not used, its logits differ" if name in ALONE else "together: like the plain way"
+    assert sum(n.startswith(told) for n in asker.notes) == (1 if name in ALONE else 2)
+    assert asker.ask_videos([[], first[:1]])[0] == []
+
+
+def test_videos_that_cannot_go_together_go_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that gives all the first one's pictures: the check sees it, and each video is asked alone."""
+    model, first = asked("internvl3")
+    videos = [first[:2], asked("internvl3", seed=6)[1][:2]]
+    reference = [plain(model, inputs) for inputs in videos]
+    asker = SharedPrefix(model, videos=2)
+    right = asker.prefix
+    monkeypatch.setattr(asker, "prefix", lambda v: right([v[0]] * len(v)))
+    answers = asker.ask_videos(videos)
+    assert asker.notes[0].startswith("together: not used, its logits differ by")
+    assert {a.mode for mine in answers for a in mine} == {"prefix"}
+    assert max(largest(a, r) for a, r in zip(answers, reference, strict=True)) < 1e-3
+    passes = []
+    monkeypatch.setattr(asker, "prefix", lambda v: passes.append(len(v)) or right(v))
+    asker.ask_videos(videos)
+    assert passes == [1, 1]
+
+
+def test_out_of_memory_halves_the_videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, first = asked("qwen2_5_vl", questions=QUESTIONS[:2])
+    videos = [first, *(asked("qwen2_5_vl", seed=s, questions=QUESTIONS[:2])[1] for s in (6, 7, 8, 9))]
+    reference = [plain(model, inputs) for inputs in videos]
+    forward = model.forward
+
+    def small(**given: Any) -> Any:
+        if given.get("past_key_values") is None and len(given["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("injected")
+        return forward(**given)
+
+    small.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "forward", small)
+    asker = SharedPrefix(model, rows=4, videos=5)
+    answers = asker.ask_videos(videos)
+    assert max(largest(a, r) for a, r in zip(answers, reference, strict=True)) < 1e-3
+    assert asker.videos in (1, 2)
+    assert any(n.startswith("out of memory: 2 videos in one pass") for n in asker.notes)
+
+
 @pytest.mark.parametrize("name", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def test_long_videos_keep_the_positions_of_the_whole_prompt(name: str) -> None:
     """Time runs past height and width here: positions of a prefix alone would be others."""
@@ -95,9 +162,9 @@ def test_the_shorter_version_is_wrong_on_long_videos(monkeypatch: pytest.MonkeyP
     model, inputs = asked("qwen2_5_vl", n=48, seconds=24.0, questions=QUESTIONS[:2])
     right = SharedPrefix._suffixes
 
-    def shorter(self: SharedPrefix, cache: Any, start: Any, endings: list[Any]) -> Any:
+    def shorter(self: SharedPrefix, cache: Any, start: Any, *more: Any) -> Any:
         length = torch.full_like(start, cache.get_seq_length()) + model.base_model.rope_deltas.reshape(-1)[0]
-        return right(self, cache, length, endings)
+        return right(self, cache, length, *more)
 
     def keeping(self: SharedPrefix, row: dict[str, Any], visual: dict[str, Any]) -> Any:
         cut = self._cut([row])

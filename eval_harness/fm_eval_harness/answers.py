@@ -16,7 +16,10 @@ from fm_eval_harness.typed import canonical, key_of
 from fm_hub.errors import UserError
 from fm_hub.models import Model, Prompt, Scores, View
 
-__all__ = ["Judge", "answer", "check_can_answer", "credit"]
+__all__ = ["Judge", "answers", "check_can_answer", "credit"]
+
+Asking = tuple[View, Sequence[Prompt]]
+"""A view, and what is asked about it."""
 
 
 def check_can_answer(model: Model, task: Task) -> None:
@@ -25,21 +28,29 @@ def check_can_answer(model: Model, task: Task) -> None:
         model.generate(View("", Path(), 0, 1, 1), [], 1)
 
 
-def answer(model: Model, view: View, prompts: Sequence[Prompt], task: Task) -> list[Scores]:
-    """One call of the model; whatever goes wrong with this view is an error on its questions.
+def answers(model: Model, asked: Sequence[Asking], task: Task) -> list[list[Scores]]:
+    """One call of the model about some views; whatever goes wrong with a view is an error on its questions.
 
     Raises :class:`~fm_hub.errors.UserError` alone: no other view would do better.
     """
     try:
-        scores = _asked(model, view, prompts, task)
-        if [s.id for s in scores] != [p.id for p in prompts]:
-            raise ValueError(f"{model.name} returned {len(scores)} scores that do not fit {len(prompts)} questions")
-        return [_checked(s, p) for s, p in zip(scores, prompts, strict=True)]
+        return [
+            [_checked(s, p) for s, p in zip(_fitting(model, scores, prompts), prompts, strict=True)]
+            for scores, (_, prompts) in zip(_asked(model, asked, task), asked, strict=True)
+        ]
     except UserError:
         raise
-    except Exception as e:  # the item boundary: one bad view must not end a run
+    except Exception as e:  # the item boundary: one bad view must not end a run, nor take others with it
+        if len(asked) > 1:
+            return [answers(model, [one], task)[0] for one in asked]
         why = f"{type(e).__name__}: {' '.join(str(e).split())[:280]}"
-        return [Scores(p.id, error=why) for p in prompts]
+        return [[Scores(p.id, error=why) for p in prompts] for _, prompts in asked]
+
+
+def _fitting(model: Model, scores: list[Scores], prompts: Sequence[Prompt]) -> list[Scores]:
+    if [s.id for s in scores] != [p.id for p in prompts]:
+        raise ValueError(f"{model.name} returned {len(scores)} scores that do not fit {len(prompts)} questions")
+    return scores
 
 
 def _checked(scores: Scores, prompt: Prompt) -> Scores:
@@ -51,17 +62,20 @@ def _checked(scores: Scores, prompt: Prompt) -> Scores:
     return scores
 
 
-def _asked(model: Model, view: View, prompts: Sequence[Prompt], task: Task) -> list[Scores]:
+def _asked(model: Model, asked: Sequence[Asking], task: Task) -> list[list[Scores]]:
     """Letters, text or both, as the task's ``scoring`` says; an error of either is the question's error."""
     if task.scoring == "letters":
-        return model.score(view, prompts)
-    written = model.generate(view, prompts, task.max_new_tokens)
+        return model.score_views(asked)
+    written = [model.generate(view, prompts, task.max_new_tokens) for view, prompts in asked]
     if task.scoring == "generate":
         return written
-    scored = model.score(view, prompts)
-    if len(written) != len(scored):
-        raise ValueError(f"{model.name} wrote {len(written)} answers and scored {len(scored)}")
-    return [replace(s, text=w.text, error=s.error or w.error) for s, w in zip(scored, written, strict=True)]
+    scored = model.score_views(asked)
+    if [len(x) for x in written] != [len(x) for x in scored]:
+        raise ValueError(f"{model.name} wrote {sum(map(len, written))} answers and scored {sum(map(len, scored))}")
+    return [
+        [replace(s, text=w.text, error=s.error or w.error) for s, w in zip(mine, theirs, strict=True)]
+        for mine, theirs in zip(scored, written, strict=True)
+    ]
 
 
 def credit(sample: Mapping[str, Any]) -> float:

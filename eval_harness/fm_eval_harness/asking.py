@@ -1,4 +1,7 @@
-"""The asking: view by view, the next ones decoded meanwhile, every answer on the disk before the next is asked."""
+"""The asking: view by view, the next ones decoded meanwhile, every answer on the disk before the next is asked.
+
+A model that is faster with several views at once is given so many in one call.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from fm_eval_harness.answers import Judge, answer
+from fm_eval_harness.answers import Judge, answers
 from fm_eval_harness.location import Location
 from fm_eval_harness.media import file_of, view_of
 from fm_eval_harness.policy import Policy
@@ -19,7 +22,7 @@ from fm_eval_harness.runs import Trial as Key
 from fm_eval_harness.task import Task
 from fm_eval_harness.trials import Trial, order_of, prompt_of_trial
 from fm_hub.errors import DecodeError, EmptyFile, ItemError, ItemFailed, UnreadableFile, UserError
-from fm_hub.models import Model, Scores, View
+from fm_hub.models import Model, Prompt, Scores, View
 
 __all__ = ["Asking", "Progress"]
 
@@ -51,18 +54,21 @@ class Asking:
             for trial in mine:
                 before.pop(trial.key, None)
         self.ranks.wait()  # all have read before any writes
-        todo = [left for mine in trials if (left := [t for t in mine if t.key not in done])]
-        shares = [list(views) for _, views in groupby(todo, key=lambda mine: mine[0].item.group)]
-        share = shares[self.ranks.rank :: self.ranks.world]
-        asked = [[t for of_item in view for t in of_item] for view in share]
-        total = len(done) + sum(map(len, asked))
-        self.where.fetch(name for view in asked for t in view for name in t.item.files)
+        views = [list(view) for _, view in groupby(trials, key=lambda mine: mine[0].item.group)]
+        share = [[t for mine in view for t in mine] for view in views[self.ranks.rank :: self.ranks.world]]
+        # Views are put together before it is known which are done: a run that goes on computes what it would have.
+        size = self.model.views_at_once
+        asked = [(n // size, [t for t in view if t.key not in done]) for n, view in enumerate(share)]
+        asked = [(n, view) for n, view in asked if view]
+        total = len(done) + sum(len(view) for _, view in asked)
+        self.where.fetch(name for _, view in asked for t in view for name in t.item.files)
         if on_progress:
             on_progress(len(done), total)
         told, judge = 0, Judge(self.task, self.where.path)
         with SampleLog(self.folder, self.ranks.rank) as log:
-            for view, ready in ahead(asked, self._ready):
-                new = self._ask_view(view, ready, judge)
+            waiting = ahead(asked, lambda one: self._ready(one[1]))
+            for _, batch in groupby(waiting, key=lambda one: one[0][0]):
+                new = self._ask_views([(view, ready) for (_, view), ready in batch], judge)
                 log.append(new)
                 done |= {(s["id"], s["row_sha"], s["control"], s["rotation"]): s for s in new}
                 for finding in self.model.findings()[told:]:
@@ -115,29 +121,29 @@ class Asking:
             return _Ready(view, "", DecodeError(_one_line(e)))
         return _Ready(view, sha)
 
-    def _ask_view(self, trials: Sequence[Trial], ready: _Ready, judge: Judge) -> list[Sample]:
-        """All trials of one view, a call of the model for each control."""
+    def _ask_views(self, views: Sequence[tuple[Sequence[Trial], _Ready]], judge: Judge) -> list[Sample]:
+        """All trials of some views, a call of the model for each control."""
         out: list[Sample] = []
-        for control, group in groupby(sorted(trials, key=lambda t: t.control), key=lambda t: t.control):
-            mine = list(group)
-            start, view = time.monotonic(), ready.view
-            if view and control and not ready.error:
-                view = view.shown(order_of(control, view, len(view.frames)))
-            scores = self._scores(mine, view, ready.error)
-            seconds = (time.monotonic() - start) / len(mine)
-            out += [_sample(t, s, judge, view, ready, seconds) for t, s in zip(mine, scores, strict=True)]
+        for control in sorted({t.control for trials, _ in views for t in trials}):
+            start, asked = time.monotonic(), list[_Asked]()
+            for trials, ready in views:
+                mine, view = [t for t in trials if t.control == control], ready.view
+                if view and control and not ready.error:
+                    view = view.shown(order_of(control, view, len(view.frames)))
+                if mine:
+                    asked.append(self._prompted(mine, view, ready))
+            good = [a for a in asked if a.view is not None and not a.ready.error and a.prompts]
+            given = answers(self.model, [(a.view, list(a.prompts.values())) for a in good if a.view], self.task)
+            scores = {k: s for a, mine in zip(good, given, strict=True) for k, s in zip(a.prompts, mine, strict=True)}
+            seconds = (time.monotonic() - start) / sum(len(a.trials) for a in asked)
+            for a in asked:
+                out += [_sample(t, scores.get(t.key) or a.failed(t), judge, a, seconds) for t in a.trials]
         return out
 
-    def _scores(self, trials: Sequence[Trial], view: View | None, error: ItemError | None) -> list[Scores]:
-        """The answer to each trial; a question that does not fit to be asked, or whose video fails, has an error."""
+    def _prompted(self, trials: list[Trial], view: View | None, ready: _Ready) -> _Asked:
         n_frames = view.n_frames if view else 0
         prompts = {t.key: prompt_of_trial(t, self.task, n_frames) for t in trials if not t.item.problem}
-        if error is None and view is not None and prompts:
-            found = dict(zip(prompts, answer(self.model, view, list(prompts.values()), self.task), strict=True))
-        else:
-            why = _one_line(error) if error else ""
-            found = {k: Scores(p.id, error=why) for k, p in prompts.items()}
-        return [found.get(t.key) or Scores(t.item.question.question_id, error=t.item.problem) for t in trials]
+        return _Asked(trials, view, ready, prompts)
 
 
 @dataclass(frozen=True)
@@ -155,8 +161,25 @@ class _Ready:
         return None if frames is None else [int(frames.shape[2]), int(frames.shape[1])]
 
 
-def _sample(trial: Trial, scores: Scores, judge: Judge, view: View | None, ready: _Ready, seconds: float) -> Sample:
-    q = trial.item.question
+@dataclass(frozen=True)
+class _Asked:
+    """Trials of one view under one control, and the prompts of those that fit to be asked."""
+
+    trials: list[Trial]
+    view: View | None
+    ready: _Ready
+    prompts: dict[Key, Prompt]
+
+    def failed(self, trial: Trial) -> Scores:
+        """Why a trial has no answer: it does not fit to be asked, or its video fails."""
+        prompt, error = self.prompts.get(trial.key), self.ready.error
+        if prompt is None:
+            return Scores(trial.item.question.question_id, error=trial.item.problem)
+        return Scores(prompt.id, error=_one_line(error) if error else "")
+
+
+def _sample(trial: Trial, scores: Scores, judge: Judge, asked: _Asked, seconds: float) -> Sample:
+    q, view, ready = trial.item.question, asked.view, asked.ready
     return {
         "id": q.question_id,
         "row_sha": trial.item.row_sha,

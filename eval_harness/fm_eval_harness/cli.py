@@ -47,7 +47,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def evaluate(
     context: typer.Context,
     model: Annotated[
-        str, typer.Option(help="A Hub id, a folder, endpoint:URL, or baseline:chance, majority, longest or tracker.")
+        str,
+        typer.Option(
+            help="A Hub id, a folder, endpoint:URL, replay:RUN, or baseline:chance, majority, longest or tracker."
+        ),
     ] = "",
     dataset: Annotated[
         str | None,
@@ -93,6 +96,9 @@ def evaluate(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Questions in one pass; else 1 on a CPU, 16 on a GPU.")
+    ] = None,
+    clip_batch: Annotated[
+        int | None, typer.Option(min=1, help="Clips in one pass; else 1 on a CPU, 4 on a GPU.")
     ] = None,
     share: Annotated[bool, typer.Option(help="Compute once what the questions about a view share.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the error bars and of baseline:chance.")] = 0,
@@ -172,6 +178,7 @@ def evaluate(
             attention=attention,
             revision=revision,
             batch_size=batch_size,
+            clip_batch=clip_batch,
             share=share,
             seed=seed,
             on_progress=on_progress,

@@ -57,6 +57,7 @@ def run(
     attention: str = "auto",
     revision: str | None = None,
     batch_size: int | None = None,
+    clip_batch: int | None = None,
     share: bool = True,
     seed: int = 0,
     report: bool = True,
@@ -78,6 +79,8 @@ def run(
         raise UserError(f"--limit {limit}: must be at least 1")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"--batch-size {batch_size}: must be at least 1")
+    if clip_batch is not None and clip_batch < 1:
+        raise UserError(f"--clip-batch {clip_batch}: must be at least 1")
     if on_error not in ("skip", "fail"):
         raise UserError(f"--on-error {on_error}: must be skip or fail")
     asked_controls = parse_controls(",".join(controls))
@@ -91,7 +94,7 @@ def run(
     content = content_of(items)
     items = items[:limit]
     prompt_of(max(items, key=lambda i: len(i.question.options)), plan)  # letters for all, or an error now
-    options = Options(where.path, device, dtype, revision, batch_size, seed, attention, device_map, share)
+    options = Options(where.path, device, dtype, revision, batch_size, seed, attention, device_map, share, clip_batch)
     scorer = open_model(model, options) if isinstance(model, str) else model
     check_can_answer(scorer, plan)
     check_trials(scorer, plan, asked_controls, circular=circular)
@@ -121,6 +124,7 @@ def run(
         "attention": attention,
         "share": share,
         "batch_size": batch_size,
+        "clip_batch": clip_batch,
         "versions": _versions(),
     }
     with joined() as ranks:

@@ -97,11 +97,11 @@ def _refuse_change(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields that decide a score, by dotted name: not where the data set lies, nor versions and batch size."""
+    """The fields that decide a score, by dotted name: not where the data set lies, nor versions and batch sizes."""
     out: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
-        if name in ("versions", "batch_size"):
+        if name in ("versions", "batch_size", "clip_batch"):
             continue
         if isinstance(value, Mapping):
             out |= _flat(value, f"{name}.")

@@ -108,8 +108,9 @@ class Scores:
 class Options:
     """How a model is to run, as the user set it.
 
-    ``batch_size`` is the number of prompts in one pass (None: what suits the device); ``share`` lets prompts
-    about one view share what they have in common; ``device_map`` spreads a model over several devices.
+    ``batch_size`` is the number of prompts in one pass and ``clip_batch`` that of views (None: what suits the
+    device); ``share`` lets prompts about one view share what they have in common; ``device_map`` spreads a model
+    over several devices.
     """
 
     dataset: Path
@@ -121,18 +122,21 @@ class Options:
     attention: str = "auto"
     device_map: str | None = None
     share: bool = True
+    clip_batch: int | None = None
 
 
 class Model(ABC):
     """Base of all models; ``name`` is what the user typed, ``commit`` the revision that answered.
 
     ``looks`` says that the answers come from ``view.frames`` and from nothing else of the video: then these are
-    decoded ahead, and showing other frames is a control of the answers.
+    decoded ahead, and showing other frames is a control of the answers. ``views_at_once`` is how many views
+    :meth:`score_views` is best given.
     """
 
     name: str
     commit: str = ""
     looks: bool = False
+    views_at_once: int = 1
 
     @classmethod
     @abstractmethod
@@ -142,6 +146,10 @@ class Model(ABC):
     @abstractmethod
     def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
         """Score each prompt's letters on one view: same order, same length; a failure is ``Scores.error``."""
+
+    def score_views(self, asked: Sequence[tuple[View, Sequence[Prompt]]]) -> list[list[Scores]]:
+        """As :meth:`score` for several views; a model that is faster with several at once computes them together."""
+        return [self.score(view, prompts) for view, prompts in asked]
 
     def generate(self, view: View, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Scores]:
         """Write an answer to each prompt, greedily, into ``Scores.text``: same order, same length as the prompts.

@@ -1,9 +1,10 @@
-"""Next-token logits of many prompts about one video, with what they share computed once.
+"""Next-token logits of many prompts about videos, with what the prompts about one share computed once.
 
 Three modes, each exact for the models that it suits: ``prefix`` computes the video and all that stands before
 it once and keeps the attention's keys and values; ``features`` shares the vision tower's output alone;
-``plain`` shares nothing. No family of models is named here: what a model can do is found by trying, and by
-comparing with the plain way.
+``plain`` shares nothing. The prefixes of several videos can be computed in one pass (``together``), as a large
+device wants. No family of models is named here: what a model can do is found by trying, and by comparing with
+the plain way (:mod:`fm_hub.models.sameness`).
 
 What a shared prefix must get right, and a shorter version gets silently wrong: the positions of the whole
 prompt (those of a prefix alone differ on long videos), the cut after the last token that belongs to the
@@ -20,53 +21,51 @@ from dataclasses import dataclass
 from typing import Any
 
 from fm_hub.errors import ModelError
+from fm_hub.models.sameness import Answer, Trust
 
-__all__ = ["CHECKS", "MODES", "Answer", "Inputs", "SharedPrefix", "out_of_memory"]
+__all__ = ["MODES", "Inputs", "SharedPrefix", "Video", "out_of_memory"]
 
 MODES = ("prefix", "features", "plain")
-CHECKS = 2
-"""Questions that are asked the plain way as well before a mode is trusted."""
-LONGER = 1.5
-"""A prompt this much longer than any that was checked is checked too."""
-EXACT = 1e-3
-"""float32: the largest difference of any logit, in standard deviations of the logits."""
-CLOSE = 0.05
-"""Half precision: the root mean square of the differences, in the same unit."""
-SURE = 0.1
-"""Half precision: where the plain logits of the best two tokens are further apart, the best must be the same."""
-
+TOGETHER = "together"
 _SEQUENCES = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 Inputs = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """The logits (vocabulary,) after one prompt, float32, and the mode that gave them; or what went wrong."""
+class Video:
+    """The prompts about one video: what each has of its own, the pictures of all, and where to cut.
 
-    logits: Any = None
-    mode: str = ""
-    error: Exception | None = None
+    ``cut`` is how many tokens they begin with in common, up to the last visual one; 0 where they differ before it.
+    """
+
+    rows: list[dict[str, Any]]
+    visual: dict[str, Any]
+    cut: int
 
 
 class SharedPrefix:
-    """Asks a model; ``rows`` prompts go into one pass, fewer as soon as memory runs out."""
+    """Asks a model; ``rows`` prompts, about ``videos`` videos, go into one pass; fewer as soon as memory runs out."""
 
-    def __init__(self, model: Any, *, rows: int = 1, share: bool = True) -> None:
+    def __init__(self, model: Any, *, rows: int = 1, videos: int = 1, share: bool = True) -> None:
         import torch
 
         self.torch = torch
         self.model = model
         self.rows = rows
-        self.notes: list[str] = []
-        self._rejected: set[str] = set() if share else {"prefix", "features"}
-        self._checked = dict.fromkeys(MODES, 0)
-        self._longest = dict.fromkeys(MODES, 0)
+        self.videos = videos
+        self.trust = Trust((*MODES, TOGETHER))
         self._takes_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
         config = model.config
         ids = (getattr(config, name, None) for name in ("image_token_id", "video_token_id"))
         self._visual_ids = torch.tensor(sorted({i for i in ids if i is not None}), device=model.device)
         if not share:
+            self.trust.rejected |= {"prefix", "features", TOGETHER}
             self.notes.append("plain: sharing is switched off")
+
+    @property
+    def notes(self) -> list[str]:
+        """What was found out, a line each."""
+        return self.trust.notes
 
     def ask(self, inputs: Sequence[Inputs]) -> list[Answer]:
         """Answer prompts about the same video; each is a processor's output for a batch of one.
@@ -74,42 +73,65 @@ class SharedPrefix:
         The pictures of the first stand for all. The first mode that the prompts allow, and that has not
         failed its check, is taken.
         """
-        if not inputs:
-            return []
-        torch = self.torch
-        with torch.inference_mode():
-            rows, visual, cut = self.split(inputs)
-            for mode in MODES:
-                if mode in self._rejected or (mode == "prefix" and not cut) or (mode != "plain" and not visual):
-                    continue
-                answers = self._by(mode, rows, visual, cut)
-                if mode == "plain" or self._holds(mode, answers, rows, visual):
-                    return answers
-        raise AssertionError("the plain mode always answers")
+        with self.torch.inference_mode():
+            return self._ask(self.split(inputs)) if inputs else []
 
-    def split(self, inputs: Sequence[Inputs]) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
-        """What each prompt has of its own, the pictures of all, and how many tokens they begin with in common.
+    def ask_videos(self, videos: Sequence[Sequence[Inputs]]) -> list[list[Answer]]:
+        """As :meth:`ask` for each of some videos; prefixes of the same shape are computed together."""
+        with self.torch.inference_mode():
+            split = {i: self.split(inputs) for i, inputs in enumerate(videos) if inputs}
+            found: dict[int, list[Answer]] = {}
+            for alike in self._alike(split):
+                mine = [split[i] for i in alike]
+                answers = self._together(mine) if len(mine) > 1 else None
+                found |= zip(alike, answers or map(self._ask, mine), strict=True)
+            return [found.get(i, []) for i in range(len(videos))]
 
-        That number reaches to the last visual token, or is 0 where the prompts differ before it.
-        """
+    def split(self, inputs: Sequence[Inputs]) -> Video:
+        """The prompts about one video, on the model's device."""
         rows = [self._placed({k: v for k, v in x.items() if k in _SEQUENCES}) for x in inputs]
         visual = self._placed({k: v for k, v in inputs[0].items() if k not in (*_SEQUENCES, "labels")})
-        return rows, visual, self._cut(rows) if visual else 0
+        return Video(rows, visual, self._cut(rows) if visual else 0)
 
-    def prefix(self, row: dict[str, Any], visual: dict[str, Any], cut: int) -> tuple[Any, Any]:
-        """The keys and values of a prompt's first ``cut`` tokens, and the positions of all of its tokens."""
-        positions = self.positions(row, visual)
-        before = {k: v[:, :cut] for k, v in row.items() if k != "attention_mask"}
+    def prefix(self, videos: Sequence[Video]) -> tuple[Any, list[Any]]:
+        """Keys and values of the videos' first ``cut`` tokens, a row each, and the positions of all their tokens.
+
+        The videos have prefixes of the same shape.
+        """
+        torch, first = self.torch, videos[0]
+
+        def joined(parts: list[Any], dim: int = 0) -> Any:
+            return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+        positions = [self.positions(v.rows[0], v.visual) for v in videos]
+        before = {k: joined([v.rows[0][k][:, : v.cut] for v in videos]) for k in first.rows[0] if k != "attention_mask"}
+        visual = {k: joined([v.visual[k] for v in videos]) for k in first.visual}
+        given = {**before, **visual, "position_ids": joined([p[..., : first.cut] for p in positions], -2)}
         keep = {"logits_to_keep": 1} if self._takes_keep else {}
-        out = self.model(**before, **visual, position_ids=positions[..., :cut], use_cache=True, **keep)
-        return out.past_key_values, positions
+        return self.model(**given, use_cache=True, **keep).past_key_values, positions
 
-    def _by(self, mode: str, rows: list[dict[str, Any]], visual: dict[str, Any], cut: int) -> list[Answer]:
-        if mode == "prefix":
-            return self._by_prefix(rows, visual, cut)
-        if mode == "features":
-            return self._by_features(rows, visual)
-        return [self._guarded("plain", lambda row=row: self._plain(row, visual)) for row in rows]
+    def _ask(self, video: Video) -> list[Answer]:
+        for mode in MODES:
+            if mode in self.trust.rejected or (mode == "prefix" and not video.cut):
+                continue
+            if mode == "plain" or not video.visual:
+                break
+            answers = self._by_prefix([video])[0] if mode == "prefix" else self._by_features(video)
+            if self._holds(mode, answers, [(row, video.visual) for row in video.rows]):
+                return answers
+        return [self._plain(row, video.visual) for row in video.rows]
+
+    def _together(self, videos: list[Video]) -> list[list[Answer]] | None:
+        """The answers to prompts about several videos in one pass; None if that is not to be trusted."""
+        found = self._by_prefix(videos)
+        # Not of the first: a model that took its pictures for all would be right there.
+        later = [a for answers in found[1:] for a in answers]
+        rows = [(row, v.visual) for v in videos[1:] for row in v.rows]
+        return found if self._holds(TOGETHER, later, rows) else None
+
+    def _holds(self, way: str, answers: list[Answer], asked: list[tuple[dict[str, Any], dict[str, Any]]]) -> bool:
+        lengths = [row["input_ids"].shape[1] for row, _ in asked]
+        return self.trust.holds(way, answers, lengths, lambda i: self._plain(*asked[i]), self.model.dtype)
 
     def _guarded(self, mode: str, compute: Any) -> Answer:
         """One answer; an error belongs to that question alone."""
@@ -124,49 +146,65 @@ class SharedPrefix:
 
     # -- the three modes -----------------------------------------------------------------------------------------------
 
-    def _plain(self, row: dict[str, Any], visual: dict[str, Any]) -> Any:
-        self.forget()
-        keep = {"logits_to_keep": 1} if self._takes_keep else {}
-        return self.model(**row, **visual, use_cache=False, **keep).logits[0, -1]
+    def _plain(self, row: dict[str, Any], visual: dict[str, Any]) -> Answer:
+        def compute() -> Any:
+            self.forget()
+            keep = {"logits_to_keep": 1} if self._takes_keep else {}
+            return self.model(**row, **visual, use_cache=False, **keep).logits[0, -1]
 
-    def _by_features(self, rows: list[dict[str, Any]], visual: dict[str, Any]) -> list[Answer]:
+        return self._guarded("plain", compute)
+
+    def _by_features(self, video: Video) -> list[Answer]:
         try:
             self.forget()
-            shared = dict(self.model._prepare_multimodal_encoder_kwargs_for_generation(dict(visual)))
+            shared = dict(self.model._prepare_multimodal_encoder_kwargs_for_generation(dict(video.visual)))
             found = shared.pop("mm_encoder_outputs")
             if not found:
                 raise ModelError("the model gives no vision features away")
         except Exception as e:
-            return [Answer(mode="features", error=e) for _ in rows]
+            return [Answer(mode="features", error=e) for _ in video.rows]
 
         def one(row: dict[str, Any]) -> Any:
-            positions = self.positions(row, visual)
+            positions = self.positions(row, video.visual)
             given = {k: copy.copy(v) for k, v in found.items()}
             keep = {"logits_to_keep": 1} if self._takes_keep else {}
             row = {**row, **shared, "position_ids": positions, "mm_encoder_outputs": given}
             return self.model(**row, use_cache=False, **keep).logits[0, -1]
 
-        return [self._guarded("features", lambda row=row: one(row)) for row in rows]
+        return [self._guarded("features", lambda row=row: one(row)) for row in video.rows]
 
-    def _by_prefix(self, rows: list[dict[str, Any]], visual: dict[str, Any], cut: int) -> list[Answer]:
+    def _by_prefix(self, videos: list[Video]) -> list[list[Answer]]:
         failed = False
         try:
-            cache, positions = self.prefix(rows[0], visual, cut)
+            cache, positions = self.prefix(videos)
         except self.torch.OutOfMemoryError:
             failed = True
         except Exception as e:
-            return [Answer(mode="prefix", error=e) for _ in rows]
+            return [[Answer(mode="prefix", error=e) for _ in v.rows] for v in videos]
         if failed:
             self.free()
-            return [Answer(mode="prefix", error=out_of_memory()) for _ in rows]
-        endings = [row["input_ids"][0, cut:] for row in rows]
-        answers = [Answer(mode="prefix")] * len(rows)
+            if len(videos) == 1:
+                return [[Answer(mode="prefix", error=out_of_memory()) for _ in videos[0].rows]]
+            self.videos = half = len(videos) // 2
+            self.notes.append(f"out of memory: {half} videos in one pass from here on")
+            return [x for part in (videos[:half], videos[half:]) for x in self._by_prefix(part)]
+        asked = [(v, i) for v, video in enumerate(videos) for i in range(len(video.rows))]
+        endings = [videos[v].rows[i]["input_ids"][0, videos[v].cut :] for v, i in asked]
+        starts = [p[..., v.cut] for p, v in zip(positions, videos, strict=True)]
+        answers = self._after(cache, starts, [v for v, _ in asked], endings)
+        return [[a for a, (of, _) in zip(answers, asked, strict=True) if of == v] for v in range(len(videos))]
+
+    def _after(self, cache: Any, starts: list[Any], of: list[int], endings: list[Any]) -> list[Answer]:
+        """The answers after endings of some videos' prefixes, ``rows`` of them in one pass; ``of`` says whose."""
+        answers = [Answer(mode="prefix")] * len(endings)
         # By length, so that little is padded; in the order given among equals, so that a run repeats itself.
-        todo = sorted(range(len(rows)), key=lambda i: len(endings[i]))
+        todo = sorted(range(len(endings)), key=lambda i: len(endings[i]))
         while todo:
             part, failed = todo[: self.rows], False
             try:
-                logits = self._suffixes(cache, positions[..., cut], [endings[i] for i in part])
+                start = self.torch.cat([starts[of[i]] for i in part], -1)
+                whose = [of[i] for i in part] if len(part) > 1 or len(starts) > 1 else None
+                logits = self._suffixes(cache, start, whose, [endings[i] for i in part])
                 for i, row in zip(part, logits, strict=True):
                     answers[i] = Answer(row.float(), "prefix")
             except self.torch.OutOfMemoryError:
@@ -185,8 +223,11 @@ class SharedPrefix:
             todo = todo[len(part) :]
         return answers
 
-    def _suffixes(self, cache: Any, start: Any, endings: list[Any]) -> Any:
-        """The logits (n, vocabulary) after n endings of one prefix. ``start``: positions of their first token."""
+    def _suffixes(self, cache: Any, start: Any, of: list[int] | None, endings: list[Any]) -> Any:
+        """The logits (n, vocabulary) after n endings, each of the prefix in row ``of`` of the cache.
+
+        None for ``of`` is the only row. ``start``: the positions (n,) or (axes, n) of their first tokens.
+        """
         torch = self.torch
         n = len(endings)
         lengths = torch.tensor([len(e) for e in endings], device=start.device)
@@ -195,10 +236,9 @@ class SharedPrefix:
         for row, ending in zip(ids, endings, strict=True):
             row[: len(ending)] = ending
         mine = copy.deepcopy(cache)
-        if n > 1:
-            mine.reorder_cache(torch.zeros(n, dtype=torch.long, device=start.device))
+        if of is not None:
+            mine.reorder_cache(torch.tensor(of, device=start.device))
         positions = start[..., None] + torch.arange(longest, device=start.device)
-        positions = positions.expand(*positions.shape[:-2], n, longest)
         # A pad follows all that is asked for, so no token sees it and no mask is needed.
         last = {"logits_to_keep": (lengths - 1)[:, None]} if self._takes_keep else {}
         logits = self.model(input_ids=ids, position_ids=positions, past_key_values=mine, use_cache=True, **last).logits
@@ -216,7 +256,7 @@ class SharedPrefix:
         if hasattr(self.model.base_model, "rope_deltas"):
             self.model.base_model.rope_deltas = None
 
-    # -- where to cut --------------------------------------------------------------------------------------------------
+    # -- where to cut, and what goes together --------------------------------------------------------------------------
 
     def _cut(self, rows: list[dict[str, Any]]) -> int:
         """The index after the last visual token, if all prompts agree up to there; else 0."""
@@ -235,32 +275,19 @@ class SharedPrefix:
             return 0
         return end if all(bool((x[:end] == ids[0][:end]).all()) for x in ids) else 0
 
-    # -- is it the same? -----------------------------------------------------------------------------------------------
-
-    def _holds(self, mode: str, answers: list[Answer], rows: list[dict[str, Any]], visual: dict[str, Any]) -> bool:
-        """Whether a mode may be used: what is due to be checked agrees with the plain way."""
-        lengths = [row["input_ids"].shape[1] for row in rows]
-        longer = max(lengths) > LONGER * self._longest[mode]
-        due = CHECKS - self._checked[mode]
-        if due <= 0 and not longer:
-            return True
-        by_length = sorted(range(len(rows)), key=lambda i: -lengths[i])
-        for i in dict.fromkeys((by_length[0], by_length[-1])) if due > 1 else by_length[:1]:
-            reference = self._guarded("plain", lambda row=rows[i]: self._plain(row, visual))
-            if reference.error:
-                return True  # nothing to compare with: the answers stand or fall as they are
-            trouble = _trouble(self.torch, answers[i], reference.logits, self.model.dtype)
-            if trouble:
-                self._rejected.add(mode)
-                self.notes.append(f"{mode}: not used, {trouble}")
-                return False
-            self._checked[mode] += 1
-            self.notes.append(
-                f"{mode}: like the plain way at {lengths[i]} tokens, "
-                f"largest difference {float((answers[i].logits - reference.logits).abs().max()):.1e}"
-            )
-        self._longest[mode] = max(self._longest[mode], *lengths)
-        return True
+    def _alike(self, split: Mapping[int, Video]) -> list[list[int]]:
+        """The videos in groups of at most ``videos`` whose prefixes have the same shape; in order of the first."""
+        groups: dict[Any, list[list[int]]] = {}
+        for i, v in split.items():
+            shape: Any = i
+            if self.videos > 1 and v.cut and not self.trust.rejected & {"prefix", TOGETHER}:
+                tensors = all(isinstance(x, self.torch.Tensor) for x in v.visual.values())
+                shape = (v.cut, *((k, x.shape[1:]) for k, x in v.visual.items())) if tensors else i
+            mine = groups.setdefault(shape, [[]])
+            if len(mine[-1]) == self.videos:
+                mine.append([])
+            mine[-1].append(i)
+        return sorted(g for found in groups.values() for g in found)
 
     def _placed(self, tensors: dict[str, Any]) -> dict[str, Any]:
         """The tensors on the model's device, numbers of the pictures in its precision."""
@@ -275,28 +302,6 @@ class SharedPrefix:
         """Give back what a failed pass has left behind."""
         if self.torch.cuda.is_available():
             self.torch.cuda.empty_cache()
-
-
-def _trouble(torch: Any, answer: Answer, reference: Any, dtype: Any) -> str:
-    """Why an answer is not the plain one; empty if it is."""
-    if answer.error is not None:
-        return f"it fails with {type(answer.error).__name__}: {' '.join(str(answer.error).split())[:120]}"
-    # Some vocabularies hold tokens that can never come: minus infinity both ways is no difference.
-    gaps = torch.where(answer.logits == reference, 0.0, answer.logits - reference).abs()
-    unit = float(reference[reference.isfinite()].std())
-    if not bool(torch.isfinite(gaps).all()) or not unit > 0:
-        return "" if bool(torch.equal(answer.logits, reference)) else "its logits are not finite"
-    if dtype == torch.float32 or dtype == torch.float64:
-        worst = float(gaps.max()) / unit
-        return f"its logits differ by {worst:.1e} standard deviations" if worst > EXACT else ""
-    usual = float((gaps**2).mean() ** 0.5) / unit
-    if usual > CLOSE:
-        return f"its logits differ by {usual:.1e} standard deviations on average"
-    best = reference.topk(2)
-    sure = float(best.values[0] - best.values[1]) > SURE
-    if sure and int(answer.logits.argmax()) != int(best.indices[0]):
-        return "another token comes first where the plain way is sure"
-    return ""
 
 
 def out_of_memory() -> ModelError:

@@ -16,7 +16,8 @@ from fm_hub.errors import ItemError, ModelError, UserError
 from fm_hub.models import Model, Options, Prompt, Scores, View
 from fm_hub.models.chat import Chat
 from fm_hub.models.commits import folder_commit, hub_commit
-from fm_hub.models.shared_prefix import Answer, SharedPrefix
+from fm_hub.models.sameness import Answer
+from fm_hub.models.shared_prefix import SharedPrefix
 from fm_hub.models.weights import load_processor, load_weights, one_line, place, quiet
 from fm_hub.models.writing import Writer, Written
 
@@ -34,6 +35,7 @@ class TransformersModel(Model):
         self.name = name
         self.options = options
         self.place = place(options)
+        self.views_at_once = options.clip_batch or self.place.videos
         config, processor = load_processor(name, options.revision)
         folder = Path(name)
         self.commit = folder_commit(folder) if folder.is_dir() else hub_commit(name, options.revision, config)
@@ -63,7 +65,7 @@ class TransformersModel(Model):
             if end is not None and end.eos_token_id is None:  # else an answer would go on to the last token allowed
                 end.eos_token_id = self.chat.processor.tokenizer.eos_token_id
             rows = self.options.batch_size or self.place.rows
-            self._asker = SharedPrefix(model, rows=rows, share=self.options.share)
+            self._asker = SharedPrefix(model, rows=rows, videos=self.views_at_once, share=self.options.share)
         return self._asker
 
     def findings(self) -> list[str]:
@@ -75,44 +77,60 @@ class TransformersModel(Model):
 
         Each prompt's inputs are those that it would have alone; an error belongs to its prompt.
         """
+        return self.score_views([(view, prompts)])[0]
+
+    def score_views(self, asked: Sequence[tuple[View, Sequence[Prompt]]]) -> list[list[Scores]]:
+        """Score the prompts of several views; views whose prompts begin alike are computed in one pass."""
         asker = self.asker
-        return self._each(view, prompts, asker.ask, self._scores)
+        with quiet():
+            inputs = [self._inputs(view, prompts) for view, prompts in asked]
+            answers = asker.ask_videos([list(i.values()) for i, _ in inputs])
+        return [
+            self._read(prompts, mine, given, self._scores)
+            for (_, prompts), mine, given in zip(asked, inputs, answers, strict=True)
+        ]
 
     def generate(self, view: View, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Scores]:
         """Write an answer to each prompt, sharing what can be shared; the prompt's ``prefill`` is not repeated."""
         if self._writer is None:
             self._writer = Writer(self.asker, share=self.options.share)
-        writer = self._writer
-        return self._each(view, prompts, lambda inputs: writer.write(inputs, max_new_tokens), self._text)
+        with quiet():
+            inputs = self._inputs(view, prompts)
+            written = self._writer.write(list(inputs[0].values()), max_new_tokens)
+        return self._read(prompts, inputs, written, self._text)
 
-    def _each(
-        self,
-        view: View,
-        prompts: Sequence[Prompt],
-        answer: Callable[[list[Any]], Sequence[A]],
-        read: Callable[[Prompt, A], Scores],
-    ) -> list[Scores]:
-        """Ask all prompts that can be put to the model, and read each answer; what fails is an error of its prompt."""
+    def _inputs(self, view: View, prompts: Sequence[Prompt]) -> tuple[dict[int, Any], dict[int, Scores]]:
+        """What each prompt that can be put to the model puts to it, by place; and the errors of the others."""
         import torch
 
         try:
             frames = torch.from_numpy(view.frames).permute(0, 3, 1, 2).contiguous()
         except ItemError as e:
-            return [Scores(p.id, error=one_line(e)) for p in prompts]
-        found: dict[int, Scores] = {}
+            return {}, {i: Scores(p.id, error=one_line(e)) for i, p in enumerate(prompts)}
         inputs: dict[int, Any] = {}
-        with quiet():
-            with self.chat.one_view():
-                for i, p in enumerate(prompts):
-                    try:
-                        inputs[i] = self.chat.inputs(view, frames, p.text, p.system, p.prefill)
-                    except Exception as e:  # the item boundary: one bad question must not end a run
-                        found[i] = Scores(p.id, error=one_line(e))
-            for i, given in zip(inputs, answer(list(inputs.values())), strict=True):
+        failed: dict[int, Scores] = {}
+        with self.chat.one_view():
+            for i, p in enumerate(prompts):
                 try:
-                    found[i] = read(prompts[i], given)
-                except Exception as e:
-                    found[i] = Scores(prompts[i].id, error=one_line(e))
+                    inputs[i] = self.chat.inputs(view, frames, p.text, p.system, p.prefill)
+                except Exception as e:  # the item boundary: one bad question must not end a run
+                    failed[i] = Scores(p.id, error=one_line(e))
+        return inputs, failed
+
+    def _read(
+        self,
+        prompts: Sequence[Prompt],
+        asked: tuple[dict[int, Any], dict[int, Scores]],
+        answers: Sequence[A],
+        read: Callable[[Prompt, A], Scores],
+    ) -> list[Scores]:
+        """Read each answer; what fails is an error of its prompt."""
+        inputs, found = asked
+        for i, given in zip(inputs, answers, strict=True):
+            try:
+                found[i] = read(prompts[i], given)
+            except Exception as e:
+                found[i] = Scores(prompts[i].id, error=one_line(e))
         return [found[i] for i in range(len(prompts))]
 
     def _scores(self, prompt: Prompt, answer: Answer) -> Scores:

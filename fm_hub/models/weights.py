@@ -36,6 +36,11 @@ class Placement:
         """Prompts in one pass where the user names no number: on a CPU one is as fast as many."""
         return 16 if self.device.startswith("cuda") else 1
 
+    @property
+    def videos(self) -> int:
+        """Views in one pass where the user names no number: a GPU waits for work while it encodes one clip."""
+        return 4 if self.device.startswith("cuda") else 1
+
 
 def place(options: Options) -> Placement:
     """Check the options against this machine. Raises :class:`~fm_hub.errors.UserError` in one line."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fm_hub.models.shared_prefix import CHECKS, Inputs, SharedPrefix, out_of_memory
+from fm_hub.models.sameness import CHECKS
+from fm_hub.models.shared_prefix import Inputs, SharedPrefix, Video, out_of_memory
 
 __all__ = ["Writer", "Written"]
 
@@ -41,17 +42,18 @@ class Writer:
             return []
         asker = self.asker
         with asker.torch.inference_mode():
-            rows, visual, cut = asker.split(inputs)
+            video = asker.split(inputs)
+            rows = video.rows
 
             def plain(row: dict[str, Any]) -> Written:
-                return self._written("plain", lambda: self._generate(row, max_new_tokens, visual))
+                return self._written("plain", lambda: self._generate(row, max_new_tokens, video.visual))
 
             # Words alone are a weak check, as small differences seldom show in them: the logits come first.
-            if self._share and cut and self._checked < CHECKS:
+            if self._share and video.cut and self._checked < CHECKS:
                 self._share = {a.mode for a in asker.ask(inputs[:CHECKS])} == {"prefix"}
-            if not cut or not self._share:
+            if not video.cut or not self._share:
                 return [plain(row) for row in rows]
-            shared = self._by_prefix(rows, visual, cut, max_new_tokens)
+            shared = self._by_prefix(video, max_new_tokens)
             for row, found in zip(rows, shared, strict=True):
                 if self._checked >= CHECKS:
                     break
@@ -68,20 +70,18 @@ class Writer:
         n = None if self.asker.model.dtype == self.asker.torch.float32 else 1
         return found.error is None and found.tokens[:n] == reference.tokens[:n]
 
-    def _by_prefix(
-        self, rows: list[dict[str, Any]], visual: dict[str, Any], cut: int, max_new_tokens: int
-    ) -> list[Written]:
-        cache, error = self._attempt(lambda: self.asker.prefix(rows[0], visual, cut)[0])
+    def _by_prefix(self, video: Video, max_new_tokens: int) -> list[Written]:
+        cache, error = self._attempt(lambda: self.asker.prefix([video])[0])
         if error is not None:
-            return [Written(mode="prefix", error=error) for _ in rows]
+            return [Written(mode="prefix", error=error) for _ in video.rows]
 
         def one(row: dict[str, Any]) -> tuple[int, ...]:
-            given = {"past_key_values": copy.deepcopy(cache), "position_ids": self.asker.positions(row, visual)}
+            given = {"past_key_values": copy.deepcopy(cache), "position_ids": self.asker.positions(row, video.visual)}
             # Without the types of tokens: they would be taken for those of the tokens that are left.
             row = {k: v for k, v in row.items() if k in ("input_ids", "attention_mask")}
             return self._generate(row, max_new_tokens, given)
 
-        return [self._written("prefix", partial(one, row)) for row in rows]
+        return [self._written("prefix", partial(one, row)) for row in video.rows]
 
     def _generate(self, row: dict[str, Any], max_new_tokens: int, more: dict[str, Any]) -> tuple[int, ...]:
         if "position_ids" not in more:
