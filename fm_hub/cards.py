@@ -36,6 +36,7 @@ WHAT = {
     "camera": "the view's motion in a clip",
     "keypoints": "named points of a track",
     "contacts": "an interval of touch",
+    "masks": "the pixels of a track",
     "facts": "a claim that holds",
 }
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

@@ -29,6 +29,7 @@ __all__ = [
     "Frame",
     "Frames",
     "Keypoints",
+    "Masks",
     "Option",
     "Provenance",
     "Question",
@@ -306,6 +307,34 @@ class Keypoints:
         return _equal(self, other)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """The masks of one track, of ``height`` x ``width`` pixels over the whole frame (it may be larger than they are).
+
+    ``frame`` (N,) int32; ``counts`` N arrays int32 of runs, as :mod:`fm_hub.masks` reads them.
+    """
+
+    clip_id: str
+    track_id: str
+    height: int
+    width: int
+    frame: Ints
+    counts: tuple[Ints, ...]
+
+    def __post_init__(self) -> None:
+        _freeze(self, {"frame": np.int32})
+        object.__setattr__(self, "counts", tuple(np.array(c, np.int32) for c in self.counts))
+        if len(self.frame) != len(self.counts) or any(c.sum() != self.height * self.width for c in self.counts):
+            raise ValueError(f"masks of {self.track_id}: lists of different length, or runs of another size")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Masks) or len(self.counts) != len(other.counts):
+            return False
+        same = all(map(np.array_equal, (self.frame, *self.counts), (other.frame, *other.counts)))
+        head = ("clip_id", "track_id", "height", "width")
+        return same and all(getattr(self, n) == getattr(other, n) for n in head)
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """An interval in which track ``a`` touches or holds track ``b``, from its first to its last frame, in seconds.
@@ -473,3 +502,4 @@ class Annotation:
     tracks: Sequence[Track]
     keypoints: Sequence[Keypoints] = field(default_factory=tuple)
     contacts: Sequence[Contact] = field(default_factory=tuple)
+    masks: Sequence[Masks] = field(default_factory=tuple)

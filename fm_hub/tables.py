@@ -28,6 +28,7 @@ from fm_hub.records import (
     Fact,
     Frames,
     Keypoints,
+    Masks,
     Option,
     Provenance,
     Question,
@@ -126,6 +127,12 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     "contacts": pa.schema([("clip_id", _s), ("a", _s), ("b", _s), ("kind", _s), ("t0", _f), ("t1", _f), ("score", _f)]),
+    "masks": pa.schema(
+        [
+            *[("clip_id", _s), ("track_id", _s), ("height", _i), ("width", _i), *_lists("frame", of=_i)],
+            ("counts", pa.list_(pa.list_(_i))),
+        ]
+    ),
     "facts": pa.schema([("fact_id", _s), ("clip_id", _s), *_claim, ("value", _f), ("tolerance", _f), ("margin", _f)]),
 }
 CONFIGS = tuple(SCHEMAS)
@@ -290,6 +297,10 @@ def _keypoints_row(k: Keypoints) -> Row:
     return {**_plain_row(k), "xy": k.xy.reshape(len(k.frame), k.xy.shape[1] * 2).tolist()}
 
 
+def _masks_row(m: Masks) -> Row:
+    return {**_plain_row(m), "counts": [c.tolist() for c in m.counts]}
+
+
 @dataclass(frozen=True)
 class _Codec:
     encode: Callable[[Any], Row]
@@ -314,6 +325,7 @@ _CODECS: dict[str, _Codec] = {
     "tracks": _plain(Track),
     "camera": _plain(Camera),
     "contacts": _plain(Contact),
+    "masks": _Codec(_masks_row, _plain(Masks).decode),
 }
 
 

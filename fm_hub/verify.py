@@ -323,7 +323,7 @@ def _verify_tables(root: Path, manifest: Manifest, report: Report) -> None:
             key = next(
                 (k for k in ("id", "fact_id", "track_id", "clip_id", "source_id") if k in table.column_names), ""
             )
-            key = "" if config in ("contacts", "keypoints", "sources") else key
+            key = "" if config in ("contacts", "keypoints", "masks", "sources") else key
             for value in table.column(key).to_pylist() if key else ():
                 if value in seen:
                     report.fail(config, str(value), "double id: two rows have it")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fm_builders import perceive as perception
 from fm_builders.boxes import centre, iou
-from fm_builders.perceive import model_ids, perceive, with_parents
+from fm_builders.perceive import perceive, with_parents
+from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Perception
 from fm_hub.errors import UnknownName
 from fm_hub.records import Camera, Keypoints, Track

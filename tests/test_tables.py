@@ -140,6 +140,9 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "camera": camera(),
     "keypoints": keypoints(),
     "contacts": st.builds(r.Contact, text, text, text, st.sampled_from(["touch", "hold"]), number, number, number),
+    "masks": st.builds(
+        lambda c, i, n: r.Masks(c, i, 2, 3, frames_of(n), ([1, 2, 3],) * n), text, text, st.integers(0, 3)
+    ),
     "facts": st.builds(r.Fact, text, text, claim, number, number, number),
 }
 

@@ -14,7 +14,7 @@ from fm_builders.annotate import Annotated, annotate, failures, plan
 from fm_builders.compose import Absent, compose
 from fm_builders.engines import ENGINES, Limits
 from fm_builders.ledger import Entry, Ledger
-from fm_builders.perceive import gpu_gb
+from fm_builders.perception_models import gpu_gb
 from fm_builders.preflight import preflight
 from fm_builders.recipe import Recipe
 from fm_builders.sources import Found

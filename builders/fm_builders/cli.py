@@ -215,7 +215,7 @@ def plan(
     Example: fm-hub plan clips/ -o foundationmotion
     """
     from fm_builders.annotate import plan as run
-    from fm_builders.perceive import gpu_gb, model_ids
+    from fm_builders.perception_models import gpu_gb, model_ids
     from fm_builders.preflight import needed_bytes
     from fm_builders.sources import find_sources
     from fm_builders.stages import Work

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fm_builders import perceive as perception
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.captions import caption
 from fm_builders.facts import facts_of
 from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
+from fm_builders.perception_models import model_ids
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
 from fm_builders.stages import unpack
@@ -49,6 +49,7 @@ SORT_KEYS: dict[str, Callable[[Any], Any]] = {
     "tracks": lambda t: (t.clip_id, t.track_id),
     "keypoints": lambda k: (k.clip_id, k.track_id),
     "contacts": lambda c: (c.clip_id, c.a, c.b, c.t0),
+    "masks": lambda m: (m.clip_id, m.track_id),
     "facts": lambda f: (f.clip_id, f.fact_id),
 }
 
@@ -180,8 +181,8 @@ def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
     kept = tables["clips"][0]
     measured = ("fps", "width", "height", "n_frames", "duration", "camera", "camera_score")
     row = replace(row, **{n: getattr(kept, n) for n in measured})
-    camera, tracks = tables["camera"][0], tables["tracks"]
-    return row, Annotation(row, tables["frames"][0], camera, tracks, tables["keypoints"], tables.get("contacts", ()))
+    parts = (tables.get(config, ()) for config in ("tracks", "keypoints", "contacts", "masks"))
+    return row, Annotation(row, tables["frames"][0], tables["camera"][0], *parts)
 
 
 def _place_videos(composed: Composed, out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
@@ -232,6 +233,7 @@ def _compose_clip(
     composed.add("tracks", split, annotation.tracks)
     composed.add("keypoints", split, annotation.keypoints)
     composed.add("contacts", split, annotation.contacts)
+    composed.add("masks", split, annotation.masks)
     composed.add("mcq", split, [*questions, *written])
     composed.add("qa", split, [*questions, *written])
     composed.add("captions", split, [text] if text else [])
@@ -283,7 +285,7 @@ def _write(
         data_version="0.1.0",
         generator=f"fm-hub {__version__}",
         recipe=recipe.model_dump(mode="json"),
-        models=perception.model_ids(recipe.perception),
+        models=model_ids(recipe.perception),
         dropped=dict(sorted(composed.dropped.items())),
         repo=recipe.publish.repo,
         videos=videos,

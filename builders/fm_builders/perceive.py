@@ -1,8 +1,8 @@
-"""What is seen in one clip: the camera, the tracks and the keypoints, from one pass over its frames."""
+"""What is seen in one clip: camera, tracks, keypoints, contacts and masks, from one pass over its frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,18 +12,25 @@ from numpy.typing import NDArray
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.contacts import find_contacts
-from fm_builders.detectors import DETECTORS, Detections, Detector
+from fm_builders.detectors import Detections
+from fm_builders.perception_models import detectors_of, follower_of, long_side, pose_of, tracker_of
+from fm_builders.poses import Pose
+from fm_builders.poses.whole_body import hands_of, merged, with_points
 from fm_builders.recipe import Perception
-from fm_builders.trackers import TRACKERS
-from fm_hub.records import Camera, Contact, Frames, Keypoints, Track
+from fm_builders.recipe import Pose as PoseRules
+from fm_builders.segmenters.follow import Follower, Sight, Thing
+from fm_builders.segmenters.rows import masks_of, tracks_of
+from fm_hub.records import Camera, Contact, Frames, Keypoints, Masks, Track, content_id
 from fm_hub.video import VideoIndex, iter_frames
 
-__all__ = ["Seen", "gpu_gb", "model_ids", "perceive", "with_parents", "working_size"]
+__all__ = ["Seen", "perceive", "with_parents", "working_size"]
 
-CHECK_EACH_OTHER = ("nanodet", "movenet")  # asked for together they are one detector
 WRIST_FLOOR = 0.2  # confidence of a wrist that says whose hand it is
 CLEAR_WRIST = 0.8  # share of one of the two wrists, above which it says the hand's side
 MASKED_SCORE = 0.3  # detections at least this sure are kept out of the estimate of the view's motion
+
+Frame = NDArray[np.uint8]
+Held = Sequence[tuple[Thing, Sight]]
 
 
 @dataclass(frozen=True)
@@ -34,61 +41,97 @@ class Seen:
     tracks: Sequence[Track]
     keypoints: Sequence[Keypoints] = ()
     contacts: Sequence[Contact] = ()
+    masks: Sequence[Masks] = ()
 
     def tables(self) -> dict[str, Sequence[Any]]:
         """The records by the name of their table."""
-        return {"camera": [self.camera], "tracks": self.tracks, "keypoints": self.keypoints, "contacts": self.contacts}
+        moving = {"tracks": self.tracks, "keypoints": self.keypoints, "contacts": self.contacts, "masks": self.masks}
+        return {"camera": [self.camera], **moving}
 
 
 def perceive(
     index: VideoIndex, t: NDArray[np.float64], clip_id: str, artifact: str, look: Perception | None = None
 ) -> Seen:
-    """Detect, track, and follow the view, in the frames at times ``t`` (N,), seconds, rising.
+    """Detect, follow, track, and watch the view, in the frames at times ``t`` (N,), seconds, rising.
 
-    ``look`` says with what (default: the embedded tier). Each frame is decoded once and dropped; the detections are
-    kept. Frames are decoded at ``look.max_side`` pixels at most, or as many as any of the detectors gains from, and
-    everything is returned in pixels of the clip. ``nanodet`` and ``movenet`` together check each other
-    (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the key of what is being made, part of every track id. A hand
-    gets the person that it belongs to as ``parent``, and its side.
-    Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
+    ``look`` says with what (default: the embedded tier). Each frame is decoded once; those of one part are held while
+    things are followed through it, and dropped; the detections are kept. Frames are decoded at ``look.max_side``
+    pixels at most, or as many as any of the models gains from, and everything is returned in pixels of the clip.
+    ``nanodet`` and ``movenet`` together check each other (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the key
+    of what is being made, part of every track id. A hand gets the person that it belongs to as ``parent``, and its
+    side. Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
     (:class:`~fm_hub.errors.ItemError`).
     """
     import cv2
 
     cv2.setNumThreads(1)  # a build has one worker a core; more threads would only fight
     look = look or Perception()
-    eyes = _detectors(look.detectors)
+    eyes, follower, pose = detectors_of(look.detectors, look.settings), follower_of(look), pose_of(look)
     size = (index.width, index.height)
-    small = working_size(size, min(look.max_side, max((eye.long_side for eye in eyes), default=max(size))))
+    small = working_size(size, min(look.max_side, long_side(look)))
     estimator = CameraEstimator(size)
     seen: list[Detections] = []
     for eye in eyes:
         eye.reset()
-    for _, frame in iter_frames(index, t.tolist(), size=small, decoder=look.decoder):
-        found = _rescaled(Detections.concat([eye.detect(frame) for eye in eyes]), small, size)
-        estimator.add(frame, found.bbox[found.score >= MASKED_SCORE])
+    pictures = (frame for _, frame in iter_frames(index, t.tolist(), size=small, decoder=look.decoder))
+    for frame, held in _with_things(follower, pictures, t):
+        found = Detections.concat([eye.detect(frame) for eye in eyes])
+        if pose is not None and look.pose is not None:
+            found = _posed(pose, look.pose, frame, len(seen), found, held)
+        found = _rescaled(found, small, size)
+        followed = np.array([sight.bbox for _, sight in held]).reshape(-1, 4) * np.tile(_scale(small, size), 2)
+        estimator.add(frame, np.concatenate([followed, found.bbox[found.score >= MASKED_SCORE]]))
         seen.append(found)
-    tracks, keypoints = TRACKERS.load(look.tracker)().track(seen, t, size, clip_id, artifact)
+    tracks, keypoints = tracker_of(look).track(seen, t, size, clip_id, artifact)
+    masks: list[Masks] = []
+    if follower is not None and look.objects is not None:
+        theirs, points = tracks_of(follower.things, look.objects.segmenter, small, size, t, clip_id, artifact)
+        if look.objects.masks:
+            masks = [masks_of(thing, one) for thing, one in zip(follower.things, theirs, strict=True)]
+        tracks, keypoints, masks = _numbered([*tracks, *theirs], [*keypoints, *points], masks, clip_id, artifact)
     camera, tracks = estimator.result(clip_id), with_parents(tracks, keypoints)
     frames = Frames(clip_id, np.arange(len(t), dtype=np.int32), np.zeros(len(t), np.int64), t)
-    return Seen(camera, tracks, keypoints, find_contacts(frames, camera, tracks, keypoints, size))
+    return Seen(camera, tracks, keypoints, find_contacts(frames, camera, tracks, keypoints, size), masks)
 
 
-def model_ids(look: Perception) -> list[str]:
-    """The weights that look, as ``name@`` and 12 digits of their sha256: part of an artifact's key."""
-    return [model for eye in _detectors(look.detectors) for model in eye.model_ids]
+def _with_things(
+    follower: Follower | None, frames: Iterable[Frame], t: NDArray[np.float64]
+) -> Iterator[tuple[Frame, Held]]:
+    """Each frame, and what is followed in it."""
+    if follower is not None:
+        yield from follower.through(frames, t)
+    else:
+        for frame in frames:
+            yield frame, []
 
 
-def gpu_gb(look: Perception) -> float:
-    """Gigabytes of GPU memory that the detectors say they need at once: their attribute ``gpu_gb``, else none."""
-    return sum(float(getattr(eye, "gpu_gb", 0.0)) for eye in _detectors(look.detectors))
+def _posed(pose: Pose, rules: PoseRules, frame: Frame, n: int, found: Detections, held: Held) -> Detections:
+    """Give the people their points, those that are followed and those that were detected, and find their hands."""
+    followed = [(thing, sight) for thing, sight in held if thing.label == "person"]
+    mine = np.array([name == "person" for name in found.label], bool)
+    people = found.take(np.flatnonzero(mine))
+    boxes = np.array([*(sight.bbox for _, sight in followed), *people.bbox], np.float32).reshape(-1, 4)
+    if not len(boxes):
+        return found
+    xy, conf = pose.points(frame, boxes)
+    for i, (thing, _) in enumerate(followed):
+        thing.points[n] = (xy[i, :17], conf[i, :17])
+    own = slice(len(followed), None)
+    rest = Detections.concat([with_points(people, xy[own], conf[own]), found.take(np.flatnonzero(~mine))])
+    return merged(hands_of(pose.name, xy, conf, (frame.shape[1], frame.shape[0]), rules), rest, rules)
 
 
-def _detectors(names: Sequence[str]) -> list[Detector]:
-    pair = set(CHECK_EACH_OTHER)
-    if pair <= set(names):
-        names = ["embedded", *(name for name in names if name not in pair)]
-    return [DETECTORS.load(name)() for name in names]
+def _numbered(
+    tracks: list[Track], keypoints: list[Keypoints], masks: list[Masks], clip_id: str, artifact: str
+) -> tuple[list[Track], list[Keypoints], list[Masks]]:
+    """What was tracked and what was followed as one list, with the ids and the order that a tracker gives."""
+    tracks = sorted(tracks, key=lambda track: (int(track.frame[0]), *(float(v) for v in track.bbox[0])))
+    ids = {track.track_id: content_id(clip_id, artifact, n) for n, track in enumerate(tracks)}
+    return (
+        [replace(track, track_id=ids[track.track_id]) for track in tracks],
+        [replace(k, track_id=ids[k.track_id]) for k in keypoints],
+        [replace(m, track_id=ids[m.track_id]) for m in masks],
+    )
 
 
 def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
@@ -101,10 +144,14 @@ def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
 
 
+def _scale(small: tuple[int, int], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.array([a / b for a, b in zip(size, small, strict=True)], np.float32)
+
+
 def _rescaled(found: Detections, small: tuple[int, int], size: tuple[int, int]) -> Detections:
     if small == size:
         return found
-    scale = np.array(size, np.float32) / np.array(small, np.float32)
+    scale = _scale(small, size)
     bbox = clipped(found.bbox * np.tile(scale, 2), *size)
     return replace(found, bbox=bbox, keypoints=np.asarray(found.keypoints * scale, np.float32))
 

@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from fm_builders import perceive as perception
+from fm_builders.perception_models import gpu_gb, model_ids
 from fm_builders.store import Store
 from fm_builders.workplace import Plan
 from fm_hub._pyav import missing_codecs
@@ -25,8 +25,8 @@ def preflight(job: Plan, out: Path) -> None:
     if lacking:
         raise UserError(f"this build of FFmpeg (PyAV) lacks {', '.join(lacking)}: pip install --force-reinstall av")
     DECODERS.load(job.recipe.perception.decoder)()  # raises where its library is not installed
-    perception.model_ids(job.recipe.perception)  # raises where weights are missing or changed
-    _gpu(perception.gpu_gb(job.recipe.perception))
+    model_ids(job.recipe.perception)  # raises where weights are missing or changed
+    _gpu(gpu_gb(job.recipe.perception))
     _writable(out, job.store)
     _room(job)
 

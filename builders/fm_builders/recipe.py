@@ -10,12 +10,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fm_builders.detectors import DETECTORS
+from fm_builders.poses import POSES
 from fm_builders.questions import KINDS
+from fm_builders.segmenters import SEGMENTERS
+from fm_builders.settings import Configurable, told
 from fm_builders.trackers import TRACKERS
 from fm_hub.decoders import DECODERS
 from fm_hub.errors import BadRecipe, UnknownName, did_you_mean
 
 __all__ = ["Recipe", "load_recipe", "recipe_names"]
+
+
+NEUTRAL = ("device", "batch")  # settings of plugins that change no result
 
 
 class _Part(BaseModel):
@@ -30,10 +36,49 @@ class Clips(_Part):
     target_s: tuple[float, float] = (5.0, 10.0)
 
 
+class Objects(_Part):
+    """Things that ``detectors`` find in key frames and ``segmenter`` follows; docs/tiers.md explains each number.
+
+    ``every_s`` and ``part_s`` are seconds (``every_s`` 0: the first frame alone is a key frame), ``min_area`` square
+    pixels and ``min_side`` pixels of the analysed picture, ``max_share`` a share of it. With ``refine_every`` frames,
+    all is followed a second time from the boxes of the first. ``masks`` publishes them.
+    """
+
+    detectors: tuple[str, ...]
+    segmenter: str = "sam2"
+    every_s: float = Field(default=1.0, ge=0)
+    part_s: float = Field(default=4.0, gt=0)
+    match_iou: float = Field(default=0.5, gt=0, le=1)
+    nms_iou: float = Field(default=0.5, gt=0, le=1)
+    min_area: float = Field(default=50.0, ge=0)
+    min_side: float = Field(default=4.0, ge=0)
+    max_share: float = Field(default=0.9, gt=0, le=1)
+    support: float = Field(default=0.3, ge=0, le=1)
+    min_frames: int = Field(default=3, ge=1)
+    refine_every: int = Field(default=0, ge=0)
+    masks: bool = False
+
+
+class Pose(_Part):
+    """Named points of people, by ``model``; hands are made of those of a whole body.
+
+    A hand needs more than ``hand_points`` points above ``hand_conf``; its box is theirs, ``hand_grow`` times as large.
+    What a detector of hands sees is the same hand above an IoU of ``hand_iou``.
+    """
+
+    model: str = "vitpose"
+    hand_points: int = Field(default=3, ge=0)
+    hand_conf: float = Field(default=0.5, ge=0, le=1)
+    hand_grow: float = Field(default=1.5, gt=0)
+    hand_iou: float = Field(default=0.3, gt=0, le=1)
+
+
 class Perception(_Part):
     """What looks at a clip, at ``fps`` frames a second; ``max_side`` bounds the analysed picture, in pixels.
 
-    ``decoder`` reads the frames; cutting and encoding are always PyAV's.
+    ``detectors`` look at every frame, and ``tracker`` joins what they see; ``objects`` are found in key frames and
+    followed; ``pose`` adds named points. ``settings`` are those of plugins, by their names. ``decoder`` reads the
+    frames; cutting and encoding are always PyAV's.
     """
 
     fps: float = Field(default=10.0, gt=0, le=60)
@@ -41,6 +86,27 @@ class Perception(_Part):
     tracker: str = "two_stage"
     max_side: int = Field(default=1280, ge=64)
     decoder: str = "pyav"
+    objects: Objects | None = None
+    pose: Pose | None = None
+    settings: dict[str, dict[str, Any]] = {}
+
+    def changes(self) -> dict[str, Any]:
+        """What changes the result, as plain values: not where it runs, nor how much of it at a time."""
+        told = self.model_dump(mode="json")
+        sets = told["settings"]
+        told["settings"] = {n: {k: v for k, v in t.items() if k not in NEUTRAL} for n, t in sets.items()}
+        return told
+
+    def plugins(self) -> dict[str, type[Configurable]]:
+        """The classes of all plugins that may have settings, by name. Raises :class:`UnknownName`."""
+        seen = [*self.detectors, *(self.objects.detectors if self.objects else ())]
+        found: dict[str, type[Configurable]] = {name: DETECTORS.load(name) for name in seen}
+        found[self.tracker] = TRACKERS.load(self.tracker)
+        if self.objects:
+            found[self.objects.segmenter] = SEGMENTERS.load(self.objects.segmenter)
+        if self.pose:
+            found[self.pose.model] = POSES.load(self.pose.model)
+        return found
 
 
 class Compose(_Part):
@@ -97,10 +163,21 @@ class Recipe(_Part):
         for name in self.perception.detectors:
             DETECTORS.target(name)
         TRACKERS.target(self.perception.tracker)
+        self._settings_fit()
         DECODERS.target(self.perception.decoder)
         for name in self.compose.kinds:
             KINDS.target(name)
         return self
+
+    def _settings_fit(self) -> None:
+        """Every plugin exists and takes what is set of it, before anything runs."""
+        if not (self.perception.settings or self.perception.objects or self.perception.pose):
+            return
+        plugins = self.perception.plugins()
+        for name, table in self.perception.settings.items():
+            if name not in plugins:
+                raise UnknownName("plugin of this recipe", name, plugins)
+            told(plugins[name], name, table)
 
 
 def recipe_names() -> list[str]:
@@ -123,7 +200,7 @@ def load_recipe(name: str) -> Recipe:
         return Recipe.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as e:
         raise BadRecipe(f"{name}: not TOML: {e}") from None
-    except UnknownName as e:
+    except (UnknownName, BadRecipe) as e:
         raise BadRecipe(f"{name}: {e}") from None
     except ValidationError as e:
         raise BadRecipe(f"{name}: {_first(e)}") from None

@@ -31,6 +31,7 @@ from fm_builders.camera import paper_score
 from fm_builders.clips import Span, cut_clip, plan_clips
 from fm_builders.hub_sources import DATASETS, fetch
 from fm_builders.ledger import Entry, Ledger
+from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Perception, Recipe
 from fm_builders.shots import find_shots
 from fm_builders.sources import Input
@@ -136,7 +137,8 @@ class Task:
     def perceive(cls, source: Input, digest: Digest, clip: ClipFile, recipe: Recipe) -> Task:
         """Detect and track in one clip."""
         p = recipe.perception
-        key = artifact_key("perceive", PERCEIVE_VERSION, p.model_dump(mode="json"), _models(p), [clip.sha256])
+        models = _models(p.model_dump_json())
+        key = artifact_key("perceive", PERCEIVE_VERSION, p.changes(), models, [clip.sha256])
         return cls("perceive", source, key, digest, clip)
 
 
@@ -152,8 +154,8 @@ class Outcome:
 
 
 @lru_cache(maxsize=8)
-def _models(look: Perception) -> list[str]:
-    return perception.model_ids(look)
+def _models(look: str) -> list[str]:
+    return model_ids(Perception.model_validate_json(look))
 
 
 @lru_cache(maxsize=2)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fm_builders import perceive as perception
+from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Perception
 from fm_hub.claims import Scene, check, tracks_of
 from fm_hub.errors import ItemError
@@ -40,7 +41,7 @@ class TrackerBaseline(Model):
     def __init__(self, dataset: Scenes, perception_params: Perception) -> None:
         self.published = dataset
         self.params = perception_params
-        self.commit = "+".join(perception.model_ids(perception_params))
+        self.commit = "+".join(model_ids(perception_params))
 
     @classmethod
     def from_spec(cls, rest: str, options: Options) -> Model:

@@ -32,6 +32,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "facts": ("fact_id",),
     "keypoints": ("clip_id", "track_id", "kind"),
     "contacts": ("clip_id", "a", "b", "kind", "t0"),
+    "masks": ("clip_id", "track_id"),
 }
 # What a release writes into rows, what depends on other rows, and what says where a row lies.
 UNMARKED = ("added_in", "row_sha", "shortcuts", "video")

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fm_builders.settings import Settings
 from fm_hub.registry import Registry
 
 __all__ = ["DETECTORS", "KEYPOINT_KINDS", "Detections", "Detector"]
@@ -128,12 +129,14 @@ class Detector(ABC):
 
     ``name`` is the detector's name in tables, ``model_ids`` its weights (``name@sha256``: part of the key of
     every artifact made with it; empty where there are none). ``long_side`` is the size of frame, in pixels,
-    beyond which the detector gains nothing: what decodes may shrink frames to the largest of these.
+    beyond which the detector gains nothing: what decodes may shrink frames to the largest of these. ``settings`` is
+    what a recipe may set of it: with a class of its own there, it is called with an instance of that.
     """
 
     name: ClassVar[str]
     model_ids: tuple[str, ...] = ()
     long_side: ClassVar[int] = 1280
+    settings: ClassVar[type[Settings]] = Settings
 
     @abstractmethod
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
@@ -146,16 +149,22 @@ class Detector(ABC):
     def reset(self) -> None:  # noqa: B027 - most detectors remember nothing
         """Forget earlier frames: called at the start of every clip."""
 
+    def study(self, frames: Sequence[NDArray[np.uint8]]) -> None:  # noqa: B027 - most have nothing to learn
+        """Look at the key frames of a part of the clip before they are given to :meth:`detect` one by one."""
+
 
 DETECTORS: Registry[type[Detector]] = Registry(
     "detector",
     "fm_hub.detectors",
     {
+        "dfine": "fm_builders.detectors.detr:DFine",
         "embedded": "fm_builders.detectors.fuse:EmbeddedDetector",
         "fake": "fm_builders.detectors.fake:FakeDetector",
+        "grounding_dino": "fm_builders.detectors.grounding:GroundingDino",
         "hands": "fm_builders.detectors.hands:HandDetector",
         "movenet": "fm_builders.detectors.movenet:MoveNet",
         "nanodet": "fm_builders.detectors.nanodet:NanoDet",
+        "rtdetr": "fm_builders.detectors.detr:RTDetr",
         "simulator": "fm_builders.detectors.simulator:Simulator",
     },
 )

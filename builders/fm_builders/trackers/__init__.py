@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.detectors import Detections
+from fm_builders.settings import Settings
 from fm_hub.records import Keypoints, Track
 from fm_hub.registry import Registry
 
@@ -17,10 +18,14 @@ __all__ = ["TRACKERS", "Tracker"]
 
 
 class Tracker(ABC):
-    """Joins detections into tracks. ``name`` is its name in recipes and ``version`` rises when its output changes."""
+    """Joins detections into tracks. ``name`` is its name in recipes and ``version`` rises when its output changes.
+
+    ``settings``: as of a detector.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    settings: ClassVar[type[Settings]] = Settings
 
     @abstractmethod
     def track(

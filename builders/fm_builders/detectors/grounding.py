@@ -1,0 +1,98 @@
+"""Grounding DINO: things named in words, one query a class, so that a box belongs to one name without doubt.
+
+One prompt with all names is cheaper, but then a box is matched to tokens and its name is a guess among words
+("coffee" of "coffee cup" or of "coffee machine"); the FoundationMotion paper asks one name at a time for this reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from fm_builders.detectors import Detections, Detector
+from fm_builders.detectors.detr import corners, kept
+from fm_builders.detectors.proposals import Proposer
+from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, place, processor
+from fm_builders.settings import Settings
+from fm_hub.errors import BadRecipe
+
+__all__ = ["GroundingDino", "GroundingSettings"]
+
+
+class GroundingSettings(Settings):
+    """``classes`` are the names to look for, or ``"propose"``: what ``proposer`` names in each clip's key frames.
+
+    ``proposer`` is a model as ``fm-eval --model`` takes it. ``batch`` names are asked for at a time.
+    """
+
+    model: str = "IDEA-Research/grounding-dino-tiny@a2bb814dd30d776dcf7e30523b00659f4f141c71"
+    classes: tuple[str, ...] | Literal["propose"] = ()
+    proposer: str = ""
+    score: float = Field(default=0.3, ge=0, le=1)
+    batch: int = Field(default=8, ge=1)
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+
+
+class GroundingDino(Detector):
+    """Boxes of named things; labels are the names, as they were given or proposed."""
+
+    name = "grounding_dino"
+    settings = GroundingSettings
+    long_side = 1333  # of its own processor
+
+    def __init__(self, told: GroundingSettings | None = None) -> None:
+        self.told = told or GroundingSettings()
+        self.weights = Weights.of(self.told.model)
+        self.model_ids: tuple[str, ...] = (self.weights.id,)
+        self.proposer: Proposer | None = None
+        if self.told.classes == "propose":
+            if not self.told.proposer:
+                raise BadRecipe('grounding_dino: classes = "propose" needs proposer = a model, as fm-eval takes it')
+            self.proposer = Proposer(self.told.proposer)
+            self.model_ids += (self.proposer.id,)
+        self._classes: list[str] = []
+        self.reset()
+
+    @property
+    def gpu_gb(self) -> float:
+        """Gigabytes of GPU memory: the weights, and what a batch of queries takes at 800 x 1333 pixels."""
+        return self.weights.gb + 0.5 * self.told.batch
+
+    def reset(self) -> None:
+        """Forget what was proposed for the clip before."""
+        self._classes = [] if self.told.classes == "propose" else [c.strip().lower() for c in self.told.classes]
+
+    def study(self, frames: Sequence[NDArray[np.uint8]]) -> None:
+        """Have the classes proposed from the key frames; those of earlier parts of the clip are kept."""
+        if self.proposer is not None:
+            self._classes += [c for c in self.proposer.propose(frames) if c not in self._classes]
+
+    def detect(self, frame: NDArray[np.uint8]) -> Detections:
+        """The boxes of every class that score at least ``score``, after suppression among boxes of one class."""
+        step = self.told.batch
+        parts = [self._ask(frame, self._classes[i : i + step]) for i in range(0, len(self._classes), step)]
+        return Detections.concat(parts)
+
+    def _ask(self, frame: NDArray[np.uint8], classes: list[str]) -> Detections:
+        import torch
+
+        spec, device = self.told.model, place(self.told.device)
+        model = load("AutoModelForZeroShotObjectDetection", spec, device)
+        prepare = processor("AutoProcessor", spec)
+        texts = [f"{name}." for name in classes]
+        ready = prepare(images=[frame] * len(texts), text=texts, padding=True, return_tensors="pt").to(device)
+        with half(device, dtype_name(self.told.dtype, device, "float16")):
+            out = model(**ready)
+        chance = torch.sigmoid(out.logits.float())  # (classes, queries, tokens); beyond the text -inf, so 0
+        score = chance.max(2).values.cpu().numpy()
+        height, width = frame.shape[:2]
+        found = []
+        for name, s, shares in zip(classes, score, out.pred_boxes.float().cpu().numpy(), strict=True):
+            bbox, every = corners(shares, width, height), np.ones(len(s), bool)
+            found.append(kept(self.name, bbox, s, [name] * len(s), np.zeros(len(s), int), every, self.told.score))
+        return Detections.concat(found)
