@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coloured import coloured, fake_recipe
-from fm_builders import perceive, preflight
+from fm_builders import preflight
 from fm_builders.build import build
 from fm_builders.detectors.fake import FakeDetector
 from fm_builders.recipe import load_recipe
@@ -39,7 +39,7 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(names: object) -> list[str]:
         raise UserError("weights of nanodet are damaged")
 
-    monkeypatch.setattr(perceive, "model_ids", gone)
+    monkeypatch.setattr(preflight, "model_ids", gone)
     assert "damaged" in tried(tmp_path)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fm_builders.annotate import Annotated, annotate, failures, plan
 from fm_builders.compose import Absent, compose
 from fm_builders.engines import ENGINES, Limits
+from fm_builders.gpu import free_gb
 from fm_builders.ledger import Entry, Ledger
 from fm_builders.perception_models import gpu_gb
 from fm_builders.preflight import preflight
@@ -204,8 +205,9 @@ def _build(place: Workplace, job: Plan, engine: str, limits: Limits, language: L
 
 
 def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
-    if gpu_gb(job.recipe.perception):
-        limits = dataclasses.replace(limits, gpus=1.0)
+    if needed := gpu_gb(job.recipe.perception):
+        fit = max(1, int((free_gb() or needed) / needed))  # every worker holds the models
+        limits = dataclasses.replace(limits, gpus=1.0, workers=limits.workers or min(limits.processes, fit))
     try:
         return annotate(job.sources, Work(job.recipe, job.store), engine=engine, limits=limits)
     except OSError as e:

@@ -125,7 +125,9 @@ def _hands(track: Track, points: Keypoints | None, *, has_hands: bool) -> Iterat
             middle = xy[:, wrist] + BEYOND * arm
             half = HAND_OF_ARM / 2 * np.linalg.norm(arm, axis=1)[:, None]
             score = points.conf[sure][:, [elbow, wrist]].min(1).astype(np.float64)
-            yield _Hand(track, points.frame[sure], np.concatenate([middle - half, middle + half], 1), none[sure], score)
+            yield _Hand(
+                track, points.frame[sure], np.concatenate([middle - half, middle + half], 1), none[: len(xy)], score
+            )
     elif track.label in BODIES and not has_hands:
         frame, bbox = track.frame[there], track.bbox[there].astype(np.float64)
         yield _Hand(track, frame, bbox, none[: len(frame)], track.score[there].astype(np.float64), whole_body=True)

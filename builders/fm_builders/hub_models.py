@@ -21,7 +21,7 @@ from fm_hub.errors import BadRecipe, MissingExtra, UserError
 from fm_hub.models.commits import folder_commit
 from fm_hub.models.weights import one_line, quiet
 
-__all__ = ["Device", "Dtype", "Weights", "dtype_name", "half", "load", "place", "processor"]
+__all__ = ["Device", "Dtype", "Weights", "dtype_name", "half", "load", "need_extra", "place", "processor"]
 
 Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 
-from fm_builders.perception_models import gpu_gb, model_ids
+from fm_builders.gpu import free_gb
+from fm_builders.perception_models import gpu_gb, model_ids, plugins
 from fm_builders.store import Store
 from fm_builders.workplace import Plan
 from fm_hub._pyav import missing_codecs
@@ -15,8 +15,6 @@ from fm_hub.decoders import DECODERS
 from fm_hub.errors import BadOutput, UserError
 
 __all__ = ["needed_bytes", "preflight"]
-
-NVIDIA = ("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits")
 
 
 def preflight(job: Plan, out: Path) -> None:
@@ -26,6 +24,8 @@ def preflight(job: Plan, out: Path) -> None:
         raise UserError(f"this build of FFmpeg (PyAV) lacks {', '.join(lacking)}: pip install --force-reinstall av")
     DECODERS.load(job.recipe.perception.decoder)()  # raises where its library is not installed
     model_ids(job.recipe.perception)  # raises where weights are missing or changed
+    for plugin in plugins(job.recipe.perception):
+        plugin.prepare()  # raises where an extra, or its weights, cannot be had
     _gpu(gpu_gb(job.recipe.perception))
     _writable(out, job.store)
     _room(job)
@@ -34,13 +34,11 @@ def preflight(job: Plan, out: Path) -> None:
 def _gpu(wanted: float) -> None:
     if not wanted:
         return
-    try:
-        told = subprocess.run(NVIDIA, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
-        free = max(float(line) for line in told.splitlines()) / 1024
-    except (OSError, ValueError, subprocess.SubprocessError):
-        raise UserError(f"the recipe's detectors need a GPU with {wanted:g} GB; none is to be seen here") from None
+    free = free_gb()
+    if free is None:
+        raise UserError(f"the recipe's models need a GPU with {round(wanted, 1):g} GB; none is to be seen here")
     if free < wanted:
-        raise UserError(f"the recipe's detectors need {wanted:g} GB of GPU memory; {free:.1f} GB are free")
+        raise UserError(f"the recipe's models need {round(wanted, 1):g} GB of GPU memory; {free:.1f} GB are free")
 
 
 def _writable(out: Path, location: str) -> None:

@@ -149,6 +149,12 @@ class Detector(ABC):
     def reset(self) -> None:  # noqa: B027 - most detectors remember nothing
         """Forget earlier frames: called at the start of every clip."""
 
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Before the first clip, once, where the build starts: fetch what is needed.
+
+        Raises :class:`~fm_hub.errors.UserError` in one line where that cannot be had.
+        """
+
     def study(self, frames: Sequence[NDArray[np.uint8]]) -> None:  # noqa: B027 - most have nothing to learn
         """Look at the key frames of a part of the clip before they are given to :meth:`detect` one by one."""
 

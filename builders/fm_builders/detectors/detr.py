@@ -14,7 +14,8 @@ from pydantic import Field
 
 from fm_builders.boxes import clipped, nms
 from fm_builders.detectors import Detections, Detector
-from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, place, processor
+from fm_builders.gpu import wanted
+from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, need_extra, place, processor
 from fm_builders.settings import Settings
 
 __all__ = ["DFine", "Detr", "DetrSettings", "RTDetr", "corners"]
@@ -47,7 +48,12 @@ class Detr(Detector):
     @property
     def gpu_gb(self) -> float:
         """Gigabytes of GPU memory: the weights, and what a picture takes."""
-        return self.weights.gb + self.activations_gb
+        return (self.weights.gb + self.activations_gb) if wanted(self.told.device) else 0.0
+
+    def prepare(self) -> None:
+        """Download the weights where they are not on this machine."""
+        need_extra(self.name)
+        self.weights.fetch()
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The boxes that score at least ``score``, after suppression among boxes of one class."""
@@ -64,8 +70,8 @@ class Detr(Detector):
         height, width = frame.shape[:2]
         bbox = corners(out.pred_boxes[0].float().cpu().numpy()[row], width, height)
         names = [str(model.config.id2label[int(k)]) for k in kind]
-        wanted = np.array([not self.told.labels or name in self.told.labels for name in names], bool)
-        return kept(self.name, bbox, score.cpu().numpy(), names, kind, wanted, self.told.score)
+        asked = np.array([not self.told.labels or name in self.told.labels for name in names], bool)
+        return kept(self.name, bbox, score.cpu().numpy(), names, kind, asked, self.told.score)
 
 
 def corners(shares: NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
@@ -85,12 +91,12 @@ def kept(
     score: NDArray[np.float32],
     names: list[str],
     kind: NDArray[np.integer],
-    wanted: NDArray[np.bool_],
+    asked: NDArray[np.bool_],
     least: float,
 ) -> Detections:
-    """What is wanted, sure enough and at least a pixel large, one box a thing of one class, best first."""
+    """What is asked for, sure enough and at least a pixel large, one box a thing of one class, best first."""
     big = (bbox[:, 2] - bbox[:, 0] >= 1) & (bbox[:, 3] - bbox[:, 1] >= 1)
-    good = np.flatnonzero(wanted & big & (score >= least))
+    good = np.flatnonzero(asked & big & (score >= least))
     apart = bbox[good] + kind[good, None].astype(np.float64) * 1e5  # classes cannot suppress each other
     good = good[nms(apart, score[good], NMS_IOU)]
     return Detections.of(detector, bbox[good], score[good], [names[i] for i in good])

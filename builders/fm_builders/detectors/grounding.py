@@ -16,7 +16,8 @@ from pydantic import Field
 from fm_builders.detectors import Detections, Detector
 from fm_builders.detectors.detr import corners, kept
 from fm_builders.detectors.proposals import Proposer
-from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, place, processor
+from fm_builders.gpu import wanted
+from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, need_extra, place, processor
 from fm_builders.settings import Settings
 from fm_hub.errors import BadRecipe
 
@@ -61,7 +62,12 @@ class GroundingDino(Detector):
     @property
     def gpu_gb(self) -> float:
         """Gigabytes of GPU memory: the weights, and what a batch of queries takes at 800 x 1333 pixels."""
-        return self.weights.gb + 0.5 * self.told.batch
+        return self.weights.gb + 0.5 * self.told.batch if wanted(self.told.device) else 0.0
+
+    def prepare(self) -> None:
+        """Download the weights where they are not on this machine."""
+        need_extra(self.name)
+        self.weights.fetch()
 
     def reset(self) -> None:
         """Forget what was proposed for the clip before."""

@@ -35,5 +35,11 @@ class Pose(ABC):
         K is 17 (:data:`BODY`) or 133 (:data:`WHOLE_BODY`), always the same. ``frame`` is uint8 RGB (H, W, 3).
         """
 
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Before the first clip, once, where the build starts: fetch what is needed.
+
+        Raises :class:`~fm_hub.errors.UserError` in one line where that cannot be had.
+        """
+
 
 POSES: Registry[type[Pose]] = Registry("pose model", "fm_hub.poses", {"vitpose": "fm_builders.poses.vitpose:VitPose"})

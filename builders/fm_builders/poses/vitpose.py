@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, place, processor
+from fm_builders.gpu import wanted
+from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, half, load, need_extra, place, processor
 from fm_builders.poses import BODY, WHOLE_BODY, Pose
 from fm_builders.settings import Settings
 from fm_hub.errors import UserError
@@ -49,7 +50,12 @@ class VitPose(Pose):
     @property
     def gpu_gb(self) -> float:
         """Gigabytes of GPU memory: the weights, and what a batch of crops takes."""
-        return self.weights.gb + 0.5
+        return self.weights.gb + 0.5 if wanted(self.told.device) else 0.0
+
+    def prepare(self) -> None:
+        """Download the weights where they are not on this machine."""
+        need_extra(self.name)
+        self.weights.fetch()
 
     def points(self, frame: NDArray[np.uint8], bbox: NDArray[np.float32]) -> tuple[Floats32, Floats32]:
         """See :meth:`Pose.points`; the confidence is the heatmap's peak."""

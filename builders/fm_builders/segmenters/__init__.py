@@ -67,6 +67,12 @@ class Segmenter(ABC):
     def open(self, frames: Sequence[NDArray[np.uint8]]) -> Part:
         """Make a part of a clip ready: ``frames`` are uint8 RGB (H, W, 3), all of one size, in order of time."""
 
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Before the first clip, once, where the build starts: fetch what is needed.
+
+        Raises :class:`~fm_hub.errors.UserError` in one line where that cannot be had.
+        """
+
 
 SEGMENTERS: Registry[type[Segmenter]] = Registry(
     "segmenter",

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, load, place
+from fm_builders.gpu import wanted
+from fm_builders.hub_models import Device, Dtype, Weights, dtype_name, load, need_extra, place
 from fm_builders.segmenters import Hint, Mask, Part, Segmenter
 from fm_builders.settings import Settings
 
@@ -50,7 +51,12 @@ class Sam2Segmenter(Segmenter):
     @property
     def gpu_gb(self) -> float:
         """Gigabytes of GPU memory: the weights, a part's features (20 MB a frame), a batch that is encoded."""
-        return self.weights.gb + 3.0
+        return self.weights.gb + 3.0 if wanted(self.told.device) else 0.0
+
+    def prepare(self) -> None:
+        """Download the weights where they are not on this machine."""
+        need_extra(self.name)
+        self.weights.fetch()
 
     def open(self, frames: Sequence[NDArray[np.uint8]]) -> Part:
         """Encode the frames when they are first looked at."""
