@@ -1,4 +1,4 @@
-"""The pictures of a card: counts as bars, and one frame with the tracks that its question is about."""
+"""The pictures of a card: counts as bars, and the frames of a sample with the tracks that it is about."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import html
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fm_hub.errors import DecodeError
 from fm_hub.records import Track
 
-__all__ = ["bars_svg", "frame_jpeg"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["bars_svg", "strip_jpeg"]
 
 WIDTH, ROW, LEFT, RIGHT = 640, 20, 190, 60
-SIDE = 640  # pixels of the longer side of the frame
+SIDE, GAP = 320, 4  # pixels: the longer side of a frame, and between two
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#756bb1", "#636363")
 
 
@@ -41,30 +45,45 @@ def bars_svg(groups: Mapping[str, Mapping[str, int]]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n{back}\n{body}\n</svg>\n'
 
 
-def frame_jpeg(video: Path, t: float, tracks: Sequence[Track], frame: int, width: int) -> bytes:
-    """The frame at ``t`` seconds with the boxes that the tracks have at frame number ``frame``, as JPEG.
+def strip_jpeg(video: Path, moments: Sequence[tuple[float, int]], tracks: Sequence[Track], width: int) -> bytes:
+    """Frames side by side, each with the boxes of that moment and where the tracks have come from, as JPEG.
 
-    ``width`` is that of the displayed frame, in whose pixels the boxes are.
-    Raises :class:`~fm_hub.errors.ItemError` if the video cannot be read.
+    A moment is (seconds, frame number of the clock); ``width`` is that of the displayed frame, in whose pixels the
+    boxes are. Raises :class:`~fm_hub.errors.ItemError` if the video cannot be read.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     from fm_hub.video import index_video, read_frames
 
-    pixels = read_frames(index_video(video), [t])[0]
-    if pixels is None:
-        raise DecodeError(f"{video.name}: no picture at {t} s")
-    picture = Image.fromarray(pixels)
-    small = min(1.0, SIDE / max(picture.size))
-    picture = picture.resize((round(picture.width * small), round(picture.height * small)))
-    scale = picture.width / width
+    pictures = []
+    for pixels, (t, frame) in zip(read_frames(index_video(video), [t for t, _ in moments]), moments, strict=True):
+        if pixels is None:
+            raise DecodeError(f"{video.name}: no picture at {t} s")
+        picture = Image.fromarray(pixels)
+        small = min(1.0, SIDE / max(picture.size))
+        picture = picture.resize((round(picture.width * small), round(picture.height * small)))
+        _draw(picture, tracks, frame, picture.width / width)
+        pictures.append(picture)
+    step = pictures[0].width + GAP
+    strip = Image.new("RGB", (step * len(pictures) - GAP, pictures[0].height), "white")
+    for i, picture in enumerate(pictures):
+        strip.paste(picture, (i * step, 0))
+    out = BytesIO()
+    strip.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _draw(picture: Image, tracks: Sequence[Track], frame: int, scale: float) -> None:
+    """Boxes at a frame, and the way that their centres came."""
+    from PIL import ImageDraw
+
     pen = ImageDraw.Draw(picture)
     for i, track in enumerate(tracks):
-        for box in track.bbox[track.frame == frame]:
-            x1, y1, x2, y2 = (float(v) * scale for v in box)
-            colour = COLOURS[i % len(COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
+        way = track.bbox[track.frame <= frame]
+        centres = [((x1 + x2) / 2 * scale, (y1 + y2) / 2 * scale) for x1, y1, x2, y2 in way.tolist()]
+        if len(centres) > 1:
+            pen.line(centres, fill=colour, width=1)
+        for x1, y1, x2, y2 in (track.bbox[track.frame == frame] * scale).tolist():
             pen.rectangle((x1, y1, x2, y2), outline=colour, width=2)
             pen.text((x1 + 3, y1 + 2), track.label, fill=colour)
-    out = BytesIO()
-    picture.save(out, "JPEG", quality=85)
-    return out.getvalue()

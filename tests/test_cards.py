@@ -80,10 +80,12 @@ def test_the_pictures_are_there_and_whole(made: Path) -> None:
     from PIL import Image
 
     assert ET.parse(made / "card/statistics.svg").getroot().tag.endswith("svg")  # noqa: S314 - we wrote it
-    with Image.open(made / "card/frame.jpg") as picture:
-        assert picture.size == (320, 180)
-        picture.load()
+    for config in ("mcq", "qa", "captions", "benchmark"):
+        with Image.open(made / f"card/{config}.jpg") as picture:
+            assert picture.size == (4 * 320 + 3 * 4, 180)
+            picture.load()
     card = (made / "README.md").read_text()
+    assert card.count("](card/") == 5
     for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", card):
         assert (made / link).is_file()
 

@@ -26,8 +26,8 @@ def fm(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
 
 def test_help_is_frozen() -> None:
     pages = [fm("--help").stdout]
-    names = "quickstart build verify stats card alias push pull diff versions rollback redact export serve contribute"
-    pages += [fm(name, "--help").stdout for name in names.split()]
+    names = "quickstart build verify stats card alias push pull diff versions rollback redact export import serve"
+    pages += [fm(name, "--help").stdout for name in [*names.split(), "contribute"]]
     pages += [fm("contribute", name, "--help").stdout for name in ["submit", "validate", "review", "merge"]]
     check_golden("cli.txt", "\n".join(line.rstrip() for page in pages for line in page.splitlines()) + "\n")
 

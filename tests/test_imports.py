@@ -9,6 +9,7 @@ import pytest
 
 import fm_hub
 from fm_builders.detectors import DETECTORS
+from fm_builders.importing import LAYOUTS
 from fm_builders.questions import KINDS
 from fm_builders.trackers import TRACKERS
 from fm_hub.cli import COMMANDS
@@ -43,7 +44,7 @@ def test_a_command_line_is_light(module: str) -> None:
 
 @pytest.mark.parametrize(
     "registry",
-    [ANNOTATORS, COMMANDS, MODELS, BASELINES, DECODERS, DETECTORS, TRACKERS, KINDS, FORMATS],
+    [ANNOTATORS, COMMANDS, MODELS, BASELINES, DECODERS, DETECTORS, TRACKERS, KINDS, FORMATS, LAYOUTS],
     ids=lambda r: r.group.removeprefix("fm_hub."),
 )
 def test_every_import_string_loads(registry: Registry[object]) -> None:

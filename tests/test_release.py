@@ -130,7 +130,7 @@ def test_what_is_published_stays_byte_for_byte(
     pull(R, tmp_path / "b", api=api)
     old, new = tree(tmp_path / "a"), tree(tmp_path / "b")
     changed = {n for n in old if old[n] != new.get(n)}
-    assert {"README.md", MANIFEST} <= changed <= {"README.md", MANIFEST, "card/statistics.svg", "card/frame.jpg"}
+    assert {"README.md", MANIFEST} <= changed <= {"README.md", MANIFEST, "card/statistics.svg"}
     assert set(release.plan.send) == {n for n in new if old.get(n) != new[n]}
     assert read_manifest(tmp_path / "b").shards["clips"] == {
         "clips/test-00000.parquet": "1.0.0",
@@ -259,10 +259,14 @@ def test_two_pushes_at_once(hub: LoopbackHub, api: HfApi, two: Path, three: Path
         with pytest.raises(HubError):
             push(request, api=_Stopped(hub))
         start.wait(30)
-        try:
-            return push(request, resume=True, api=HfApi(endpoint=hub.url, token=TOKENS["owner"]))
-        except Conflict as e:
-            return e
+        for _ in range(3):  # the client's own time limits, on a machine with other things to do
+            try:
+                return push(request, resume=True, api=HfApi(endpoint=hub.url, token=TOKENS["owner"]))
+            except Conflict as e:
+                return e
+            except HubError:
+                continue
+        raise AssertionError("a push did not end")
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         ends = list(pool.map(run, (three, other), ("w1", "w2")))
