@@ -15,8 +15,8 @@ import pytest
 from fm_eval_harness.drawing import names_of
 from fm_eval_harness.evaluate import run
 from fm_eval_harness.exhibits import _parts
-from fm_eval_harness.proofs import claim_words
 from fm_eval_harness.report import MAX_BYTES, write_report
+from fm_hub.claims.proofs import claim_words
 from fm_hub.errors import BadDataset, UserError
 from fm_hub.records import Claim, Question
 from fm_hub.tables import read_records

@@ -1,4 +1,4 @@
-"""The proof of an option in words: the claim, what was measured, and how far it is from the boundary."""
+"""The proof of a claim in words: what it says, what was measured, and how far that is from the boundary."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _plain(value: Any) -> str:
 
 
 def proof(scene: Scene | None, option: Option, names: Mapping[str, str]) -> dict[str, Any]:
-    """What the report shows of one option's claim.
+    """What a page shows of one option's claim.
 
     The margin is the published one; value and tolerance are measured again from the published tracks.
     """
