@@ -262,7 +262,7 @@ def costs(folder: Path, _seed: int) -> list[Row]:
 
 def record_bytes(out: Path) -> float:
     """Memory that the records of a clip take, as compose holds them."""
-    from fm_builders.stages import unpack
+    from fm_builders.packed import unpack
     from fm_builders.store import Store
 
     store = Store(out / ".fm_hub")

@@ -11,8 +11,9 @@ import numpy as np
 
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.compose import clip_path, compose
+from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
-from fm_builders.stages import ClipFile, pack
+from fm_builders.stages import ClipFile
 from fm_builders.store import Store, clip_name
 from fm_builders.workplace import work_folder
 from fm_hub.manifest import Manifest

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from fm_builders.annotate import Annotated, annotate, failures, plan
 from fm_builders.compose import Absent, compose
 from fm_builders.engines import ENGINES, Limits
+from fm_builders.given import Given
 from fm_builders.gpu import free_gb
 from fm_builders.ledger import Entry, Ledger
 from fm_builders.perception_models import gpu_gb
 from fm_builders.preflight import preflight
-from fm_builders.recipe import Recipe
+from fm_builders.recipe import GivenTables, Recipe
 from fm_builders.sources import Found
 from fm_builders.stages import Work
 from fm_builders.store import Store
@@ -30,7 +31,7 @@ from fm_hub.records import Source
 if TYPE_CHECKING:
     from fm_builders.language import Language
 
-__all__ = ["Built", "Llm", "annotate_sources", "build", "compose_folder", "retry"]
+__all__ = ["Built", "Llm", "annotate_sources", "build", "compose_folder", "retry", "with_given"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def build(
     store: str | None = None,
     videos: bool = True,
     drop: Collection[str] = (),
+    given: Given | None = None,
     llm: Llm | None = None,
 ) -> Built:
     """Build a dataset from sources into ``out``. Raises :class:`BadOutput` and writes nothing if that is not ours.
@@ -79,7 +81,7 @@ def build(
     """
     place = _admitted(found, out, engine, replace=replace)
     with place.locked():
-        job = _saved(place, found, recipe, store, videos=videos, drop=drop)
+        job = _saved(place, found, recipe, store, videos=videos, drop=drop, given=given)
         with _opened(llm, place, recipe) as language:  # before anything is annotated: a wrong address is told now
             return _build(place, job, engine, limits or Limits(), language)
 
@@ -93,11 +95,12 @@ def annotate_sources(
     limits: Limits | None = None,
     replace: bool = False,
     store: str | None = None,
+    given: Given | None = None,
 ) -> Annotated:
-    """The first half of :func:`build`: everything that looks at pixels."""
+    """The first half of :func:`build`: what looks at pixels. ``given`` is saved output in place of stages."""
     place = _admitted(found, out, engine, replace=replace)
     with place.locked():
-        job = _saved(place, found, recipe, store)
+        job = _saved(place, found, recipe, store, given=given)
         return _annotate(job, engine, limits or Limits())
 
 
@@ -120,7 +123,7 @@ def compose_folder(
     with place.locked():
         job = dataclasses.replace(
             job,
-            recipe=recipe or job.recipe,
+            recipe=with_given(recipe, job.recipe.perception.given) if recipe else job.recipe,
             videos=job.videos if videos is None else videos,
             drop=job.drop if drop is None else frozenset(drop),
         )
@@ -174,11 +177,20 @@ def _saved(
     *,
     videos: bool = True,
     drop: Collection[str] = (),
+    given: Given | None = None,
 ) -> Plan:
+    recipe = with_given(recipe, given.told if given else None)
     job = Plan(found.sources, recipe, place.store(store), videos, frozenset(drop))
     preflight(job, place.out)
+    if given:
+        given.put(Store(job.store))
     place.save(job)
     return job
+
+
+def with_given(recipe: Recipe, told: GivenTables | None) -> Recipe:
+    """The recipe with saved output in place of stages, or without."""
+    return recipe.model_copy(update={"perception": recipe.perception.model_copy(update={"given": told})})
 
 
 @contextmanager

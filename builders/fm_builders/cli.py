@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from fm_builders.build import Llm
     from fm_builders.engines import Limits
+    from fm_builders.given import Given
     from fm_builders.recipe import Recipe
     from fm_hub.records import Source
 
@@ -33,6 +34,14 @@ RayAddress = Annotated[str | None, typer.Option(help="The cluster of --engine ra
 StoreAt = Annotated[str | None, typer.Option("--store", help="Folder or URL of the work; default: OUTPUT/.fm_hub.")]
 Decoder = Annotated[
     str | None, typer.Option(help="What reads frames: pyav, decord, torchcodec; default: the recipe's.")
+]
+Tracks = Annotated[
+    Path | None,
+    typer.Option(
+        "--tracks",
+        metavar="FILE",
+        help="Saved output in place of stages: tracks (.parquet, .jsonl) or a folder.",
+    ),
 ]
 Drop = Annotated[
     Path | None,
@@ -91,6 +100,13 @@ def llm_named(url: str | None, model: str, budget: str | None, price: str | None
     return Llm(url, model, budget, price) if url else None
 
 
+def given_tables(path: Path | None) -> Given | None:
+    """Saved output in place of stages, read and checked. Raises :class:`~fm_hub.errors.UserError` with the bad row."""
+    from fm_builders.given import read_given
+
+    return None if path is None else read_given(path)
+
+
 def left_out(sources: list[Source] | tuple[Source, ...]) -> list[tuple[str, str, str]]:
     """(name, reason, detail) of the sources that gave nothing."""
     return [(s.name, s.reason, s.detail) for s in sources if s.status != "ok"]
@@ -107,6 +123,7 @@ def build(
     ray_address: RayAddress = None,
     store: StoreAt = None,
     decoder: Decoder = None,
+    tracks: Tracks = None,
     videos: Annotated[
         bool, typer.Option("--videos/--no-videos", help="Publish the clips, or a list to fetch them.")
     ] = True,
@@ -135,6 +152,7 @@ def build(
         limits=within,
         replace=replace,
         store=store,
+        given=given_tables(tracks),
         videos=videos,
         drop=without,
         llm=llm_named(llm, llm_model, llm_budget, llm_price),
@@ -176,6 +194,7 @@ def annotate(
     ray_address: RayAddress = None,
     store: StoreAt = None,
     decoder: Decoder = None,
+    tracks: Tracks = None,
     replace: Replace = False,
     as_json: Json = False,
 ) -> None:
@@ -188,7 +207,10 @@ def annotate(
 
     chosen, found = chosen_recipe(recipe, decoder), find_sources(sources, output)
     within = limits(workers, timeout, memory, ray_address)
-    done = annotate_sources(found, chosen, output, engine=engine, limits=within, replace=replace, store=store)
+    given = given_tables(tracks)
+    done = annotate_sources(
+        found, chosen, output, engine=engine, limits=within, replace=replace, store=store, given=given
+    )
     rows = [a.source for a in done.sources]
     passed, failed = sum(s.status == "ok" for s in rows), left_out(rows)
     if as_json:
@@ -208,6 +230,7 @@ def plan(
     recipe: RecipeName = "default",
     store: StoreAt = None,
     decoder: Decoder = None,
+    tracks: Tracks = None,
     as_json: Json = False,
 ) -> None:
     """Say what a build would do: what is done, what is left, what it needs. Writes nothing.
@@ -215,13 +238,16 @@ def plan(
     Example: fm-hub plan clips/ -o foundationmotion
     """
     from fm_builders.annotate import plan as run
-    from fm_builders.perception_models import gpu_gb, model_ids
+    from fm_builders.build import with_given
+    from fm_builders.perception_models import downloads, gpu_gb, model_ids
     from fm_builders.preflight import needed_bytes
     from fm_builders.sources import find_sources
     from fm_builders.stages import Work
     from fm_builders.workplace import Plan, Workplace
 
     chosen, found = chosen_recipe(recipe, decoder), find_sources(sources, output)
+    if given := given_tables(tracks):
+        chosen = with_given(chosen, given.told)
     place = Workplace(output)
     place.check(found, replace=True)
     job = Plan(found.sources, chosen, place.store(store))
@@ -235,6 +261,7 @@ def plan(
         "to_run": dict(planned.to_run),
         "sources_not_cut": planned.uncut,
         "models": model_ids(look),
+        "downloads": downloads(look),
         "gpu_gb": gpu_gb(look),
         "store": job.store if "://" in job.store else "local",
     }
@@ -247,3 +274,7 @@ def plan(
         more = f" and the clips of {planned.uncut} source(s)" if stage == "perceive" and planned.uncut else ""
         print(f"  {stage:<9} {counts[0]} done, {counts[1]} failed, {counts[2]} to run{more}")
     print(f"  models    {', '.join(model_ids(look)) or 'none'}")
+    if told["downloads"]:
+        print(f"  to fetch  {', '.join(downloads(look))}")
+    if told["gpu_gb"]:
+        print(f"  GPU       {told['gpu_gb']:.1f} GB a worker")

@@ -18,10 +18,10 @@ from fm_builders.captions import caption
 from fm_builders.facts import facts_of
 from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
+from fm_builders.packed import unpack
 from fm_builders.perception_models import model_ids
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
-from fm_builders.stages import unpack
 from fm_builders.store import Store, clip_name
 from fm_hub import __version__
 from fm_hub.cards import write_card

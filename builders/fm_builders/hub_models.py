@@ -72,6 +72,11 @@ class Weights:
         return found
 
     @property
+    def here(self) -> bool:
+        """Whether the weights are on this machine."""
+        return not self.commit or _cached(self.name, self.commit) is not None
+
+    @property
     def gb(self) -> float:
         """Gigabytes of the weights on this disk; 0 where they are not there yet."""
         folder = Path(self.name) if not self.commit else _cached(self.name, self.commit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -50,7 +50,12 @@ class Seen:
 
 
 def perceive(
-    index: VideoIndex, t: NDArray[np.float64], clip_id: str, artifact: str, look: Perception | None = None
+    index: VideoIndex,
+    t: NDArray[np.float64],
+    clip_id: str,
+    artifact: str,
+    look: Perception | None = None,
+    given: Mapping[str, Sequence[Any]] | None = None,
 ) -> Seen:
     """Detect, follow, track, and watch the view, in the frames at times ``t`` (N,), seconds, rising.
 
@@ -59,13 +64,40 @@ def perceive(
     pixels at most, or as many as any of the models gains from, and everything is returned in pixels of the clip.
     ``nanodet`` and ``movenet`` together check each other (:mod:`fm_builders.detectors.fuse`). ``artifact`` is the key
     of what is being made, part of every track id. A hand gets the person that it belongs to as ``parent``, and its
-    side. Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and what reading and the models raise
-    (:class:`~fm_hub.errors.ItemError`).
+    side. What is ``given``, by table, is not made. Raises :class:`~fm_hub.errors.UnknownName` for unknown names, and
+    what reading and the models raise (:class:`~fm_hub.errors.ItemError`).
     """
     import cv2
 
     cv2.setNumThreads(1)  # a build has one worker a core; more threads would only fight
-    look = look or Perception()
+    look, given = look or Perception(), given or {}
+    size = (index.width, index.height)
+    if "tracks" in given:
+        tracks, keypoints, masks = (list(given.get(config, ())) for config in ("tracks", "keypoints", "masks"))
+        camera = given["camera"][0] if given.get("camera") else _view(index, t, clip_id, look, tracks)
+    else:
+        camera, tracks, keypoints, masks = _found(index, t, clip_id, artifact, look)
+        camera = given["camera"][0] if given.get("camera") else camera
+    frames = Frames(clip_id, np.arange(len(t), dtype=np.int32), np.zeros(len(t), np.int64), t)
+    contacts = given.get("contacts") or find_contacts(frames, camera, tracks, keypoints, size)
+    return Seen(camera, tracks, keypoints, contacts, masks)
+
+
+def _view(index: VideoIndex, t: NDArray[np.float64], clip_id: str, look: Perception, tracks: Sequence[Track]) -> Camera:
+    """The view's motion alone, with what is known to move left out."""
+    size = (index.width, index.height)
+    estimator = CameraEstimator(size)
+    frames = iter_frames(index, t.tolist(), size=working_size(size, look.max_side), decoder=look.decoder)
+    for n, (_, frame) in enumerate(frames):
+        boxes = [track.bbox[track.frame == n] for track in tracks]
+        estimator.add(frame, np.concatenate([np.empty((0, 4), np.float32), *boxes]))
+    return estimator.result(clip_id)
+
+
+def _found(
+    index: VideoIndex, t: NDArray[np.float64], clip_id: str, artifact: str, look: Perception
+) -> tuple[Camera, list[Track], list[Keypoints], list[Masks]]:
+    """All that the recipe's models see in one pass over the frames."""
     eyes, follower, pose = detectors_of(look.detectors, look.settings), follower_of(look), pose_of(look)
     size = (index.width, index.height)
     small = working_size(size, min(look.max_side, long_side(look)))
@@ -89,9 +121,7 @@ def perceive(
         if look.objects.masks:
             masks = [masks_of(thing, one) for thing, one in zip(follower.things, theirs, strict=True)]
         tracks, keypoints, masks = _numbered([*tracks, *theirs], [*keypoints, *points], masks, clip_id, artifact)
-    camera, tracks = estimator.result(clip_id), with_parents(tracks, keypoints)
-    frames = Frames(clip_id, np.arange(len(t), dtype=np.int32), np.zeros(len(t), np.int64), t)
-    return Seen(camera, tracks, keypoints, find_contacts(frames, camera, tracks, keypoints, size), masks)
+    return estimator.result(clip_id), with_parents(tracks, keypoints), keypoints, masks
 
 
 def _with_things(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.detectors import DETECTORS, Detections, Detector
+from fm_builders.hub_models import Weights
 from fm_builders.poses import POSES, Pose
 from fm_builders.recipe import Perception
 from fm_builders.segmenters import SEGMENTERS, Segmenter
@@ -16,7 +17,17 @@ from fm_builders.segmenters.follow import Follower
 from fm_builders.settings import configured
 from fm_builders.trackers import TRACKERS, Tracker
 
-__all__ = ["detectors_of", "follower_of", "gpu_gb", "long_side", "model_ids", "plugins", "pose_of", "tracker_of"]
+__all__ = [
+    "detectors_of",
+    "downloads",
+    "follower_of",
+    "gpu_gb",
+    "long_side",
+    "model_ids",
+    "plugins",
+    "pose_of",
+    "tracker_of",
+]
 
 CHECK_EACH_OTHER = ("nanodet", "movenet")  # asked for together they are one detector
 
@@ -76,15 +87,27 @@ def long_side(look: Perception) -> int:
 
 
 def plugins(look: Perception) -> list[Detector | Segmenter | Pose]:
-    """All models that look, ready to say what they are; nothing heavy is loaded for that."""
+    """All models that look, ready to say what they are; nothing heavy is loaded. None where tracks are given."""
+    if not look.finds:
+        return []
     within = look.objects.detectors if look.objects else ()
     eyes = [*detectors_of(look.detectors, look.settings), *detectors_of(within, look.settings)]
     return [*eyes, *(one for one in (_segmenter(look), pose_of(look)) if one is not None)]
 
 
 def model_ids(look: Perception) -> list[str]:
-    """The weights that look, as ``name@`` and their commit or digits of their hash: part of an artifact's key."""
-    return list(dict.fromkeys(model for one in plugins(look) for model in one.model_ids))
+    """The weights that look, as ``name@`` and their commit or digits of their hash: part of an artifact's key.
+
+    What was given (``--tracks``) is one of them.
+    """
+    given = [f"given@{look.given.sha256[:12]}"] if look.given else []
+    return list(dict.fromkeys([*given, *(model for one in plugins(look) for model in one.model_ids)]))
+
+
+def downloads(look: Perception) -> list[str]:
+    """The weights that are not on this machine yet."""
+    weights = (getattr(one, "weights", None) for one in plugins(look))
+    return [w.id for w in weights if isinstance(w, Weights) and not w.here]
 
 
 def gpu_gb(look: Perception) -> float:

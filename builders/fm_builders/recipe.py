@@ -39,9 +39,9 @@ class Clips(_Part):
 class Objects(_Part):
     """Things that ``detectors`` find in key frames and ``segmenter`` follows; docs/tiers.md explains each number.
 
-    ``every_s`` and ``part_s`` are seconds (``every_s`` 0: the first frame alone is a key frame), ``min_area`` square
-    pixels and ``min_side`` pixels of the analysed picture, ``max_share`` a share of it. With ``refine_every`` frames,
-    all is followed a second time from the boxes of the first. ``masks`` publishes them.
+    ``every_s`` and ``part_s`` are seconds (``every_s`` 0: the first frame alone is a key frame). ``min_box``, of what
+    is found, and ``min_area``, of a mask, are square pixels, ``min_side`` is pixels, ``max_share`` a share of the
+    picture. With ``refine_every`` frames, all is followed again from the boxes of the first time. ``masks`` publishes.
     """
 
     detectors: tuple[str, ...]
@@ -50,6 +50,7 @@ class Objects(_Part):
     part_s: float = Field(default=4.0, gt=0)
     match_iou: float = Field(default=0.5, gt=0, le=1)
     nms_iou: float = Field(default=0.5, gt=0, le=1)
+    min_box: float = Field(default=100.0, ge=0)
     min_area: float = Field(default=50.0, ge=0)
     min_side: float = Field(default=4.0, ge=0)
     max_share: float = Field(default=0.9, gt=0, le=1)
@@ -73,12 +74,19 @@ class Pose(_Part):
     hand_iou: float = Field(default=0.3, gt=0, le=1)
 
 
+class GivenTables(_Part):
+    """Saved output in place of stages (``--tracks``): which tables, and the hash of all of them."""
+
+    sha256: str
+    tables: tuple[str, ...]
+
+
 class Perception(_Part):
     """What looks at a clip, at ``fps`` frames a second; ``max_side`` bounds the analysed picture, in pixels.
 
     ``detectors`` look at every frame, and ``tracker`` joins what they see; ``objects`` are found in key frames and
-    followed; ``pose`` adds named points. ``settings`` are those of plugins, by their names. ``decoder`` reads the
-    frames; cutting and encoding are always PyAV's.
+    followed; ``pose`` adds named points. ``settings`` are those of plugins, by their names. ``given`` is written by
+    ``--tracks``. ``decoder`` reads the frames; cutting and encoding are always PyAV's.
     """
 
     fps: float = Field(default=10.0, gt=0, le=60)
@@ -89,6 +97,12 @@ class Perception(_Part):
     objects: Objects | None = None
     pose: Pose | None = None
     settings: dict[str, dict[str, Any]] = {}
+    given: GivenTables | None = None
+
+    @property
+    def finds(self) -> bool:
+        """Whether anything is looked for: not where tracks are given."""
+        return self.given is None or "tracks" not in self.given.tables
 
     def changes(self) -> dict[str, Any]:
         """What changes the result, as plain values: not where it runs, nor how much of it at a time."""

@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import math
 import re
 import stat
-import struct
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-
 from fm_builders import perceive as perception
 from fm_builders.camera import paper_score
 from fm_builders.clips import Span, cut_clip, plan_clips
+from fm_builders.given import fetch_given
 from fm_builders.hub_sources import DATASETS, fetch
 from fm_builders.ledger import Entry, Ledger
+from fm_builders.packed import pack
 from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Perception, Recipe
 from fm_builders.shots import find_shots
@@ -48,7 +46,6 @@ from fm_hub.errors import (
     UserError,
 )
 from fm_hub.records import Camera, Clip, Frames, content_id
-from fm_hub.tables import from_table, to_table
 from fm_hub.video import VideoIndex, index_video, sample_times
 
 __all__ = [
@@ -60,9 +57,7 @@ __all__ = [
     "close",
     "entry_of",
     "follow",
-    "pack",
     "run_task",
-    "unpack",
     "without_folders",
 ]
 
@@ -370,7 +365,9 @@ def _perceive(task: Task, work: Work, store: Store) -> None:
         pts, t = sample_times(index, p.fps)
         if len(t) < MIN_FRAMES:
             raise TooShort(f"{len(t)} sampled frame(s); a clip needs {MIN_FRAMES}")
-        seen = perception.perceive(index, t, clip.clip_id, task.key, p)
+        size = (index.width, index.height)
+        given = fetch_given(store, p.given, clip.clip_id, len(t), size) if p.given else {}
+        seen = perception.perceive(index, t, clip.clip_id, task.key, p, given)
     frames = Frames(clip.clip_id, list(range(len(t))), pts, t)  # type: ignore[arg-type]  # frozen into arrays
     measured = _measured(clip, index, seen.camera)
     tables: dict[str, Sequence[Any]] = {"clips": [measured], "frames": [frames], **seen.tables()}
@@ -401,27 +398,3 @@ def _measured(clip: ClipFile, index: VideoIndex, camera: Camera) -> Clip:
         status="ok",
         camera_score=paper_score(camera, (index.width, index.height)),
     )
-
-
-def pack(found: Mapping[str, Sequence[Any]]) -> bytes:
-    """Several tables in one artifact: a length and JSON header, then one Arrow stream after the other."""
-    parts = {}
-    for config, records in found.items():
-        sink = io.BytesIO()
-        table = to_table(config, records)
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        parts[config] = sink.getvalue()
-    header = json.dumps({k: len(v) for k, v in parts.items()}).encode()
-    return struct.pack("<I", len(header)) + header + b"".join(parts.values())
-
-
-def unpack(payload: bytes) -> dict[str, list[Any]]:
-    """The records of a ``perceive`` artifact, by config."""
-    size = struct.unpack_from("<I", payload)[0]
-    found, at = {}, 4 + size
-    for config, length in json.loads(payload[4 : 4 + size]).items():
-        with pa.ipc.open_stream(payload[at : at + length]) as reader:
-            found[config] = from_table(config, reader.read_all())
-        at += length
-    return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, quantiles
 
 from fm_builders.annotate import Planned, plan, settled_tasks
+from fm_builders.given import given_name
 from fm_builders.ledger import Entry, Ledger
 from fm_builders.stages import Work
 from fm_builders.store import Store, clip_name
@@ -105,7 +106,10 @@ def collect_garbage(out: Path, *, dry_run: bool = False) -> Collected:
             raise BadOutput(f"{out}: {left} stage(s) are still to run; finish the build first")
         needed = set(_needed(store, settled_tasks(job.sources, Work(job.recipe, job.store))))
         counts: Counter[str] = Counter()
-        for folder in ("artifacts", "clips", "tmp"):
+        if given := job.recipe.perception.given:
+            clips = {clip for _, _, clip in settled_tasks(job.sources, Work(job.recipe, job.store)) if clip}
+            needed |= {given_name(given, clip) for clip in clips}
+        for folder in ("artifacts", "clips", "given", "tmp"):
             for name, size in list(store.storage.names(folder)):
                 if name in needed:
                     counts["kept"] += 1

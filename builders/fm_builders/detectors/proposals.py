@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_builders.hub_models import Weights
 from fm_hub.errors import ModelError
 from fm_hub.models import Model, Options, Prompt, View, open_model
 from fm_hub.records import Provenance, Question
@@ -26,16 +27,18 @@ NAME = re.compile(r"[a-z][a-z' -]*[a-z]")
 
 
 class Proposer:
-    """Asks a model, as ``fm-eval --model`` names it, what is to be seen. ``id`` is part of an artifact's key."""
+    """Asks a model what is to be seen: ``OWNER/NAME@COMMIT``, a folder, or a scheme of ``fm-eval --model`` and a name.
+
+    ``id`` is part of an artifact's key. Raises :class:`~fm_hub.errors.BadRecipe` for a repository without a commit.
+    """
 
     def __init__(self, spec: str) -> None:
-        self.spec = spec
-
-    @property
-    def id(self) -> str:
-        """``proposer:`` and the model, with its commit where it has one."""
-        model = _opened(self.spec)
-        return f"proposer:{self.spec}@{model.commit}" if model.commit else f"proposer:{self.spec}"
+        scheme, colon, _ = spec.partition(":")
+        self.spec, self.commit = spec, ""
+        self.id = f"proposer {spec}"
+        if not colon or "/" in scheme:
+            weights = Weights.of(spec)
+            self.spec, self.commit, self.id = weights.name, weights.commit, f"proposer {weights.id}"
 
     def propose(self, frames: Sequence[NDArray[np.uint8]]) -> list[str]:
         """The names of what these frames, uint8 RGB (H, W, 3), show: at most 20, each once, in the model's order.
@@ -44,15 +47,17 @@ class Proposer:
         """
         view = View("", Path(), 0.0, float(len(frames)), len(frames))
         view.__dict__["frames"] = np.stack(frames)  # nothing is read from a file
-        (reply,) = _opened(self.spec).generate(view, [Prompt("classes", PROMPT, (), _QUESTION)], MAX_TOKENS)
+        (reply,) = _opened(self.spec, self.commit).generate(
+            view, [Prompt("classes", PROMPT, (), _QUESTION)], MAX_TOKENS
+        )
         if reply.error:
             raise ModelError(f"{self.spec} names no classes: {reply.error}")
         return names_in(reply.text)
 
 
 @cache
-def _opened(spec: str) -> Model:
-    return open_model(spec, Options(Path()))
+def _opened(spec: str, commit: str) -> Model:
+    return open_model(spec, Options(Path(), revision=commit or None))
 
 
 def names_in(reply: str) -> list[str]:

@@ -203,7 +203,7 @@ class Follower:
         height, width = shape[:2]
         side = (found.bbox[:, 2:] - found.bbox[:, :2]).min(1, initial=np.inf) if len(found) else np.empty(0)
         size = area(found.bbox)
-        small = (side < self.told.min_side) | (size < self.told.min_area)
+        small = (side < self.told.min_side) | (size < self.told.min_box)
         found = found.take(np.flatnonzero(~small & (size <= self.told.max_share * width * height)))
         return found.take(np.sort(nms(found.bbox, found.score, self.told.nms_iou)))
 

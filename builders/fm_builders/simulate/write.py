@@ -18,12 +18,13 @@ import numpy as np
 
 from fm_builders.build import Built, compose_folder
 from fm_builders.ledger import Ledger
+from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
 from fm_builders.simulate.film import EVERY, Film, Image, Seen
 from fm_builders.simulate.tables import measure
 from fm_builders.simulate.truth import FOLDER
 from fm_builders.sources import Found, Input
-from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, entry_of, pack
+from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, entry_of
 from fm_builders.store import Store, clip_name
 from fm_builders.workplace import Plan, Workplace
 from fm_hub.errors import UserError
