@@ -59,7 +59,7 @@ def model_id(name: str) -> str:
     """``name@`` and the first 12 digits of the sha256: what the key of an artifact holds.
 
     >>> model_id("nanodet")
-    'nanodet@94d6aee88a3e'
+    'nanodet@d1adcb8bcfcb'
     """
     return f"{name}@{_entry(name)['sha256'][:12]}"
 
