@@ -40,7 +40,8 @@ def blocks() -> NDArray[np.uint8]:
     return frame
 
 
-@pytest.fixture(params=DETECTORS.names())
+# "simulator" names exact truth, which comes with the clip: it never looks
+@pytest.fixture(params=[name for name in DETECTORS.names() if name != "simulator"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     made: Detector = plugin(DETECTORS, request.param)
     made.reset()
