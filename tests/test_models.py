@@ -23,6 +23,7 @@ from fm_hub.models import Options, Prompt, View, open_model
 from fm_hub.models.commits import folder_commit
 from fm_hub.models.sameness import Answer
 from fm_hub.models.transformers import TransformersModel
+from fm_hub.models.weights import TESTED
 from made_dataset import make_dataset
 from tiny_vlm import tiny_vlm
 
@@ -386,6 +387,22 @@ def test_it_writes(model: TransformersModel, drawn: Path) -> None:
 def test_who_knows_letters_alone_says_so(drawn: Path) -> None:
     with pytest.raises(UserError, match="gives letters and no text"):
         open_model("baseline:longest", Options(drawn)).generate(*asked(drawn), 5)
+
+
+def test_who_is_tested_and_who_is_not(
+    model: TransformersModel, tiny_vlm: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of tested families is that of the tests; any other is asked all the same, and told so."""
+    from tiny_families import FAMILIES, family
+
+    assert sorted({family(name)[0].config.model_type for name in FAMILIES}) == sorted(TESTED)
+    view, prompts = asked(drawn)
+    model.score(view, prompts[:1])
+    assert not any("no tested family" in x for x in model.findings())
+    monkeypatch.setattr("fm_hub.models.transformers.TESTED", ())
+    other = open_model(str(tiny_vlm), Options(drawn, device="cpu"))
+    assert not other.score(view, prompts[:1])[0].error
+    assert other.findings()[0] == "qwen2_5_vl: no tested family; checked at its start like any other"
 
 
 @pytest.mark.parametrize("given", [{"attention": "eager"}, {"device_map": "auto"}, {"share": False}])

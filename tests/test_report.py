@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +19,8 @@ from fm_eval_harness.exhibits import _parts
 from fm_eval_harness.report import MAX_BYTES, write_report
 from fm_hub.claims.proofs import claim_words
 from fm_hub.errors import BadDataset, UserError
+from fm_hub.models import Prompt, Scores, View
+from fm_hub.models.fake import FakeModel
 from fm_hub.records import Claim, Question
 from fm_hub.tables import read_records
 from golden_files import check_golden
@@ -102,6 +105,40 @@ def test_it_shows_what_it_promises(page: str) -> None:
         assert words in text, words
     assert "prefers-color-scheme: dark" in page
     assert 'name="viewport"' in page
+
+
+class Looks(FakeModel):
+    """Prefers the letter A where it is shown a frame."""
+
+    looks = True
+
+    def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
+        self.rule = "A" if len(view.frames) else "B"
+        return super().score(view, prompts)
+
+
+def test_it_says_whether_motion_was_needed(tmp_path: Path) -> None:
+    made = make_dataset(tmp_path / "foundationmotion", clips=6)
+    asked = {"n_frames": 2, "circular": True, "report": False}
+    looks = run(Looks("A"), made, output=tmp_path / "a", controls=["blind", "reversed"], **asked)
+    chance = run("fake:hash", made, output=tmp_path / "b", n_frames=2, report=False)
+    page = write_report([looks, chance], tmp_path / "page.html").read_text(encoding="utf-8")
+    text = " ".join(Page(page).text.split())
+    gain = looks.results["controls"]["blind"]["gain"]
+    turned = looks.results["controls"]["reversed"]["flipped"]
+    assert turned["n"]
+    for words in (
+        "Was motion needed?",
+        f"{100 * gain:+.1f} points",
+        f"of {turned['n']} whose key turns round: ",
+        "not asked",
+        "what the words alone give away",
+        f"fake:A has {looks.results['solved_without_motion']} of {looks.results['n']} right without any motion",
+        "Options in every order",
+        "A 100.0 %",
+    ):
+        assert words in text, words
+    assert "Was motion needed?" not in write_report([chance], tmp_path / "b.html").read_text(encoding="utf-8")
 
 
 def test_any_text_is_only_text(tmp_path: Path) -> None:

@@ -191,6 +191,23 @@ def test_a_run_is_replayed(drawn: Path, tmp_path: Path) -> None:
     assert again.folder.name.startswith("replay-fake-hash")
 
 
+@pytest.mark.parametrize(
+    ("task", "answers"), [("foundationmotion-qa", None), ("foundationmotion", "generate"), ("foundationmotion", "both")]
+)
+def test_written_answers_are_replayed(drawn: Path, tmp_path: Path, task: str, answers: str | None) -> None:
+    said = "fake:B" if answers == "both" else "fake:say up and B"
+    first = run(said, drawn, task=task, answers=answers, output=tmp_path, report=False)
+    again = run(f"replay:{first.folder}", drawn, task=task, answers=answers, output=tmp_path, report=False)
+    assert first.coverage == again.coverage == 1
+    fields = ("text", "prediction", "correct")
+    assert [[s[f] for f in fields] for s in again.samples] == [[s[f] for f in fields] for s in first.samples]
+    lines = [json.dumps({"id": s["id"], "text": s["text"]}) for s in first.samples]
+    (tmp_path / "words.jsonl").write_text("\n".join(lines) + "\n")
+    if task == "foundationmotion":  # words alone are no letters
+        asked = run(f"replay:{tmp_path}/words.jsonl", drawn, output=tmp_path / "no", report=False)
+        assert {s["error"] for s in asked.samples} == {"ModelError: the saved answer has no letter"}
+
+
 def test_answers_by_hand(drawn: Path, tmp_path: Path) -> None:
     items = select(drawn, load_task("foundationmotion"), "benchmark", None)
     lines = [{"id": i.question.question_id, "prediction": "ABCD"[i.question.answer]} for i in items]
@@ -208,7 +225,7 @@ def test_answers_by_hand(drawn: Path, tmp_path: Path) -> None:
     [
         ("{}\n", ":1: not a saved answer"),
         ('{"id": "a", "prediction": "A"}\nx\n', ":2: not a saved answer"),
-        ('{"id": "a"}\n', ":1: neither scores nor a prediction"),
+        ('{"id": "a"}\n', ":1: neither scores nor a prediction, nor a text"),
         ('{"id": "a", "scores": {"A": "much"}}\n', ":1: scores must map"),
         ('{"id": "a", "scores": [1]}\n', ":1: scores must map"),
     ],

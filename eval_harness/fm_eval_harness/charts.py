@@ -12,7 +12,7 @@ from fm_eval_harness.drawing import COLOURS
 from fm_eval_harness.results import answered
 from fm_eval_harness.runs import RunResult
 
-__all__ = ["by_class", "failures", "positions", "radar"]
+__all__ = ["by_class", "controls", "failures", "positions", "radar", "rotations"]
 
 RADIUS, MIDDLE = 130, 190
 MOST_CLASSES = 24
@@ -119,6 +119,48 @@ def positions(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
         }
         for x in letters
     ]
+
+
+def controls(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
+    """A row a control that was asked of any run: what it measures, and each run's accuracy under it and its gain."""
+    names = list(dict.fromkeys(name for run in runs for name in run.results["controls"]))
+    rows = []
+    for name in names:
+        mine = [run.results["controls"].get(name) for run in runs]
+        measures = next(f["measures"] for f in mine if f)
+        rows.append({"name": name, "measures": measures, "models": [_gain(f) for f in mine]})
+    return rows
+
+
+def _gain(figures: Mapping[str, Any] | None) -> dict[str, str]:
+    if figures is None or figures["gain"] is None:
+        return {"accuracy": "-", "gain": "-", "interval": "not asked" if figures is None else "nothing was answered"}
+    ci, flipped = figures["ci95"], figures.get("flipped", {})
+    told = f"{100 * ci[0]:+.1f} to {100 * ci[1]:+.1f}" if ci else str(figures["ci95_note"])
+    if flipped.get("n"):
+        told += (
+            f"; of {flipped['n']} whose key turns round: {percent(flipped['accuracy'])} by the new key, "
+            f"{percent(flipped['keeps_the_old_answer'])} keep the old"
+        )
+    return {"accuracy": percent(figures["accuracy"]), "gain": f"{100 * figures['gain']:+.1f} points", "interval": told}
+
+
+def rotations(runs: Sequence[RunResult]) -> list[dict[str, str]]:
+    """For each run that was asked in all rotations of the options: mean accuracy, all-rotations accuracy, letters."""
+    rows = []
+    for run in runs:
+        if found := run.results["circular"]:
+            prior = found["letter_prior"].items()
+            rows.append(
+                {
+                    "name": run.model,
+                    "accuracy": percent(found["accuracy"]),
+                    "interval": interval(found),
+                    "every": percent(found["all_rotations"]["accuracy"]),
+                    "letters": ", ".join(f"{x} {percent(p['chosen'])} ({percent(p['fair'])})" for x, p in prior),
+                }
+            )
+    return rows
 
 
 def failures(runs: Sequence[RunResult]) -> list[dict[str, Any]]:

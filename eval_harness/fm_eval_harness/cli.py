@@ -40,10 +40,19 @@ __all__ = ["app", "main"]
 
 ENDPOINT = "endpoint:"
 
+EXAMPLES = """Examples:
+
+\b
+fm-eval --model baseline:tracker --dataset ./foundationmotion
+fm-eval --model OWNER/NAME --fps 2 --max-frames 64 --controls blind,frozen --circular
+fm-eval --model OWNER/NAME --task mvbench --dataset /data/MVBench --profile official
+fm-eval compare runs/A runs/B
+"""
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def evaluate(
     context: typer.Context,
     model: Annotated[

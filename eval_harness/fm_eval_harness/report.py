@@ -15,7 +15,7 @@ import jinja2
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fm_eval_harness.charts import by_class, failures, positions, radar
+from fm_eval_harness.charts import by_class, controls, failures, positions, radar, rotations
 from fm_eval_harness.compare import check_same_questions
 from fm_eval_harness.console import interval, percent
 from fm_eval_harness.drawing import COLOURS
@@ -74,6 +74,8 @@ def write_report(
     page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         **{"models": [_model(r, k) for k, r in enumerate(runs)], "breakdown": name, "rows": rows, "clips": shown},
         **{"radar": radar(rows, runs), "positions": positions(runs), "failures": failures(runs)},
+        **{"controls": controls(runs), "rotations": rotations(runs)},
+        **{"solved": [(r.model, r.results["solved_without_motion"]) for r in runs]},
         **{"classes": classes, "states": STATES, "task": task},
         **{"n_clips": len(order), "n_questions": runs[0].results["n"], "results": runs[0].results},
         **{"config": runs[0].config, "chance": runs[0].results["chance"]},

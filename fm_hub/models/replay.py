@@ -21,9 +21,10 @@ _SAMPLES = "samples*.jsonl"
 class Replay(Model):
     """``replay:FOLDER`` (a run) or ``replay:FILE.jsonl``: a line a question.
 
-    A line is an object with ``id`` and either ``scores`` (the log-probability of each letter) or
-    ``prediction`` (a letter). A question without a line is an error of that question; so is one whose
-    letters do not fit. Lines of controls and rotations are left out: they answered something else.
+    A line is an object with ``id`` and ``scores`` (the log-probability of each letter), ``prediction`` (a letter)
+    or ``text`` (what was written, for tasks that are answered in words). A question without a line is an error of
+    that question; so is one whose letters do not fit. Lines of controls and rotations are left out: they answered
+    something else.
     """
 
     def __init__(self, source: Path) -> None:
@@ -54,30 +55,52 @@ class Replay(Model):
             raise ModelError("saved answers cannot tell what a model says to other frames")
         return [self._score(p) for p in prompts]
 
-    def _score(self, prompt: Prompt) -> Scores:
+    def generate(self, view: View, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Scores]:
+        """The saved text of each prompt, whole: ``max_new_tokens`` was up to the model that wrote it."""
+        del max_new_tokens
+        if view.order is not None:
+            raise ModelError("saved answers cannot tell what a model says to other frames")
+        return [self._text(p) for p in prompts]
+
+    def _text(self, prompt: Prompt) -> Scores:
+        saved, why = self._saved(prompt)
+        if saved is None:
+            return Scores(prompt.id, error=why)
+        if not isinstance(saved.get("text"), str):
+            return Scores(prompt.id, error="ModelError: the saved answer has no text")
+        return Scores(prompt.id, text=saved["text"], mode="replay")
+
+    def _saved(self, prompt: Prompt) -> tuple[Mapping[str, Any] | None, str]:
+        """The line of a prompt, or why there is none."""
         saved = self.answers.get(prompt.id)
         if saved is None:
-            return Scores(prompt.id, error="ModelError: no saved answer to this question")
-        if saved.get("error"):
-            return Scores(prompt.id, error=str(saved["error"]))
+            return None, "ModelError: no saved answer to this question"
+        return (None, str(saved["error"])) if saved.get("error") else (saved, "")
+
+    def _score(self, prompt: Prompt) -> Scores:
+        saved, why = self._saved(prompt)
+        if saved is None:
+            return Scores(prompt.id, error=why)
         scores = saved.get("scores") or {}
         if set(scores) == set(prompt.letters):
             return Scores(prompt.id, {x: float(scores[x]) for x in prompt.letters}, mode="replay")
         letter = saved.get("prediction", "")
         if letter in prompt.letters:
             return Scores(prompt.id, letter_scores(prompt.letters, letter), mode="replay")
-        if letter == "" and not scores:
+        if letter == "" and not scores and "prediction" in saved:
             return Scores(prompt.id, mode="replay")  # unparsed then, unparsed now
-        return Scores(prompt.id, error="ModelError: the saved answer is to other options")
+        why = "the saved answer is to other options" if scores or letter else "the saved answer has no letter"
+        return Scores(prompt.id, error=f"ModelError: {why}")
 
     def _keep(self, place: str, line: Any) -> None:
         if not isinstance(line, dict) or not isinstance(line.get("id"), str):
-            raise UserError(f"{place}: not a saved answer (an object with id, and scores or prediction)")
+            raise UserError(f"{place}: not a saved answer (an object with id, and scores, prediction or text)")
         scores = line.get("scores") or {}
         if not isinstance(scores, dict) or not all(_is_number(v) for v in scores.values()):
             raise UserError(f"{place}: scores must map letters to log-probabilities")
-        if not scores and not isinstance(line.get("prediction"), str) and not line.get("error"):
-            raise UserError(f"{place}: neither scores nor a prediction")
+        said = any(isinstance(line.get(name), str) for name in ("prediction", "text"))
+        if not scores and not said and not line.get("error"):
+            raise UserError(f"{place}: neither scores nor a prediction, nor a text")
         if not line.get("control") and not line.get("rotation"):
             self.answers[line["id"]] = line
 

@@ -18,7 +18,7 @@ from fm_hub.models.chat import Chat
 from fm_hub.models.commits import folder_commit, hub_commit
 from fm_hub.models.sameness import Answer
 from fm_hub.models.shared_prefix import SharedPrefix
-from fm_hub.models.weights import load_processor, load_weights, one_line, place, quiet
+from fm_hub.models.weights import TESTED, load_processor, load_weights, one_line, place, quiet
 from fm_hub.models.writing import Writer, Written
 
 __all__ = ["TransformersModel"]
@@ -37,6 +37,8 @@ class TransformersModel(Model):
         self.place = place(options)
         self.views_at_once = options.clip_batch or self.place.videos
         config, processor = load_processor(name, options.revision)
+        kind = str(config.model_type)
+        self._untested = [] if kind in TESTED else [f"{kind}: no tested family; checked at its start like any other"]
         folder = Path(name)
         self.commit = folder_commit(folder) if folder.is_dir() else hub_commit(name, options.revision, config)
         self.chat = Chat(name, processor)
@@ -69,8 +71,8 @@ class TransformersModel(Model):
         return self._asker
 
     def findings(self) -> list[str]:
-        """How sharing was checked, and what came of it."""
-        return list(self._asker.notes) if self._asker else []
+        """Whether the family is one that the tests know; how sharing was checked, and what came of it."""
+        return [*self._untested, *self._asker.notes] if self._asker else []
 
     def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
         """Score all prompts on one view, sharing what can be shared.
