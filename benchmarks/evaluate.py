@@ -1,7 +1,8 @@
 """What fm-eval costs and what it keeps: shared prefixes against a plain loop, start-up, size, kills.
 
 CPU seconds of this process, two threads; models of about 50 M random weights (``tests/tiny_families.py``). Parts:
-``speed long startup fake kills``, all by default, or those named with ``--only``.
+``speed long startup fake kills``, all of them by default; by name only, ``lmms`` (lmms-eval 0.7.3, which it installs in
+an environment of its own) and ``gpu``: python benchmarks/evaluate.py gpu
 """
 
 from __future__ import annotations
@@ -16,217 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 # Threads that wait for each other sleep, so that what else runs on the machine is not counted as our work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from bench import Row, show
+from evaluate_data import QUESTIONS, make_dataset, wide_dataset
+from evaluate_speed import long_videos, speed
 
-from fm_eval_harness.evaluate import run
 from fm_eval_harness.policy import Policy
-from fm_eval_harness.questions import Item, groups, prompt_of, select
-from fm_eval_harness.task import load_task
-from fm_hub.manifest import Manifest, write_manifest
-from fm_hub.models import Options, View
-from fm_hub.models.chat import Chat
-from fm_hub.models.shared_prefix import SharedPrefix
-from fm_hub.models.transformers import TransformersModel
-from fm_hub.records import Claim, Option, Provenance, Question, content_id
-from fm_hub.tables import to_table, write_table
-from fm_hub.video import encode_clip
 
-QUESTIONS = 10
-TASK = load_task("foundationmotion")
-
-
-# -- a data set --------------------------------------------------------------------------------------------------------
-
-
-def make_dataset(root: Path, clips: int, questions: int, *, seed: int, side: tuple[int, int], seconds: float) -> Path:
-    """Clips of moving squares, and as many questions about each; what is right is of no interest here."""
-    rng, rows = np.random.default_rng(seed), []
-    for c in range(clips):
-        length = seconds * (0.75 + 0.5 * c / max(1, clips - 1))
-        path = root / "videos" / f"{c:02x}" / f"{c}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _draw(path, rng, side, length)
-        clip_id = content_id("clip", c, seed)
-        rows += [_question(clip_id, str(path.relative_to(root)), length, i) for i in range(questions)]
-    table = to_table("mcq", rows)
-    write_table(table, root / "mcq" / "test-00000.parquet")
-    write_manifest(
-        root,
-        Manifest.measured(
-            {("mcq", "test"): table}, data_version="0.1.0", generator="bench", recipe={}, models=[], dropped={}, repo=""
-        ),
-    )
-    return root
-
-
-def _draw(path: Path, rng: np.random.Generator, side: tuple[int, int], seconds: float) -> None:
-    width, height = side
-    n, size = max(2, int(seconds * 24)), height // 5
-    ground = np.linspace(40, 200, width, dtype=np.uint8)[None, :, None].repeat(height, 0).repeat(3, 2)
-    (x0, y0), (x1, y1) = rng.uniform(0, 1, (2, 2)) * (width - size, height - size)
-    colour = rng.integers(0, 255, 3, dtype=np.uint8)
-
-    def picture(i: int) -> Any:
-        image, s = ground.copy(), i / (n - 1)
-        x, y = int(x0 + s * (x1 - x0)), int(y0 + s * (y1 - y0))
-        image[y : y + size, x : x + size] = colour
-        return image
-
-    encode_clip(map(picture, range(n)), [i / 24 for i in range(n)], path)
-
-
-def _question(clip_id: str, video_file: str, seconds: float, i: int) -> Question:
-    things = ("square", "ball", "left hand", "car", "person", "dog", "red box", "door", "cup", "wheel")
-    ways = ("up", "down", "to the left", "to the right") if i % 2 else ("up", "down", "left", "right")
-    claim = Claim.of("at_once", {"label": things[i % 10], "is": i}, 0, seconds)
-    text = f"Which way does the {things[i % 10]} go" + (" at last" if i % 3 else "") + f" ({i})?"
-    return Question(
-        question_id=content_id("question", clip_id, i),
-        clip_id=clip_id,
-        source_id=clip_id,
-        split="test",
-        video_file=video_file,
-        type="motion recognition",
-        kind="direction",
-        difficulty="easy",
-        view_t0=0.0,
-        view_t1=seconds,
-        text=text,
-        options=tuple(Option(w, claim, 0.0) for w in ways),
-        answer=i % 4,
-        answer_type="direction",
-        template="t",
-        template_args="{}",
-        grounding="human",
-        provenance=Provenance("bench", 0),
-    )
-
-
-# -- speed -------------------------------------------------------------------------------------------------------------
-
-
-class Loaded(TransformersModel):
-    """A model that was built here rather than loaded."""
-
-    def __init__(self, name: str, network: Any, processor: Any) -> None:
-        self.name = f"bench-{name}"
-        self.commit = "bench"
-        self.options = Options(Path())
-        self.chat = Chat(name, processor)
-        self._asker = SharedPrefix(network)
-
-
-def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds of this process, all threads, and what the work gave."""
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
-
-
-def plain_loop(model: Loaded, items: Sequence[Item], root: Path, policy: Policy) -> dict[str, str]:
-    """As it is done elsewhere: decode, process and run every question for itself."""
-    import torch
-
-    letters, asker = {}, SharedPrefix(model.asker.model, share=False)
-    for item in items:
-        q = item.question
-        view = policy.view(q.clip_id, root / q.video_file, q.view_t0, q.view_t1)
-        prompt = prompt_of(item, TASK)
-        frames = torch.from_numpy(view.frames).permute(0, 3, 1, 2)
-        (answer,) = asker.ask([model.chat.inputs(view, frames, prompt.text)])
-        letters[prompt.id] = model._scores(prompt, answer).letter
-    return letters
-
-
-def bound(model: Loaded, items: Sequence[Item], root: Path, policy: Policy, *, check: bool) -> float:
-    """CPU seconds of what cannot be left out: decoding each clip once, one prefix each, and every suffix."""
-    import torch
-
-    spent, asker = 0.0, SharedPrefix(model.asker.model)
-    if not check:
-        asker.trust.believe("prefix")
-    for group in groups(items):
-        q = group[0].question
-        view = policy.view(q.clip_id, root / q.video_file, q.view_t0, q.view_t1)
-        start = time.process_time()
-        frames = torch.from_numpy(view.frames).permute(0, 3, 1, 2)
-        spent += time.process_time() - start
-        with model.chat.one_view():
-            inputs = [model.chat.inputs(view, frames, prompt_of(i, TASK).text) for i in group]
-        start = time.process_time()
-        asker.ask(inputs)
-        spent += time.process_time() - start
-    return spent
-
-
-def speed(name: str, root: Path, policy: Policy, target: float, out: Path) -> list[Row]:
-    """The plain loop over ours, for one family; the letters must be the same."""
-    import torch
-
-    from tiny_families import MEDIUM, build
-
-    model = Loaded(name, *build(name, MEDIUM))
-    torch.set_num_threads(2)
-    items = select(root, TASK, "mcq", None)
-    given = {k: v for k, v in policy.as_config().items() if k not in ("frames", "max_frames", "fps")}
-    ours, result = cpu(
-        lambda: run(model, root, config="mcq", n_frames=policy.frames, output=out, report=False, **given)
-    )
-    assert result.results["modes"] == {"prefix": len(items)}, result.results
-    least = bound(model, items, root, policy, check=False)
-    checked = bound(model, items, root, policy, check=True)
-    plain, letters = cpu(lambda: plain_loop(model, items, root, policy))
-    same = sum(letters[s["id"]] == s["prediction"] for s in result.samples) / len(items)
-    label = f"{name}, {policy.frames} frames"
-    return [
-        Row(f"{label}: plain loop over ours, CPU", plain / ours, "times", ">=", target),
-        Row(f"{label}: the same over the bound (decode, one prefix, suffixes)", plain / least, "times", ">=", 0),
-        Row(f"{label}: same letters", same, "share", ">=", 1),
-        Row(f"{label}: over decoding and forward passes (checks included)", 100 * (ours / checked - 1), "%", "<=", 10),
-        Row(f"{label}: plain loop", plain / len(items), "s CPU a question", ">=", 0),
-    ]
-
-
-def long_videos() -> list[Row]:
-    """Logits of the shared path against the plain one where time outruns height and width."""
-    import torch
-
-    from tiny_families import MEDIUM, build
-
-    rows = []
-    for name in ("qwen2_5_vl", "qwen3_vl"):
-        network, processor = build(name, replace(MEDIUM, text_layers=4, vision_layers=4))
-        torch.set_num_threads(2)
-        chat, worst = Chat(name, processor), 0.0
-        for n in (48, 64):
-            view = View("clip", Path(), 0.0, n / 2, n)
-            frames = torch.randint(0, 256, (n, 3, 112, 112), dtype=torch.uint8)
-            with chat.one_view():
-                inputs = [
-                    chat.inputs(view, frames, q) for q in ("Up? A. yes B. no", "Which way does it go? A. up B. down")
-                ]
-            shared = SharedPrefix(network).ask(inputs)
-            plain = SharedPrefix(network, share=False).ask(inputs)
-            assert {a.mode for a in shared} == {"prefix"}
-            worst = max(worst, *(float((a.logits - b.logits).abs().max()) for a, b in zip(shared, plain, strict=True)))
-        rows.append(
-            Row(f"{name}, 48 and 64 frames at 2 a second: largest difference of a logit", worst, "", "<=", 1e-3)
-        )
-    return rows
-
-
-# -- the rest ----------------------------------------------------------------------------------------------------------
+PARTS = ("speed", "long", "startup", "fake", "kills")
+BY_NAME = ("lmms", "gpu")
 
 
 def startup(folder: Path) -> list[Row]:
@@ -279,7 +83,7 @@ def fake(folder: Path, n: int) -> list[Row]:
     found = {}
     for total in (n // 10, n):
         data = folder / f"fake{total}"
-        _wide(data, total)
+        wide_dataset(data, total)
         done = subprocess.run(
             [sys.executable, "-c", _FAKE, str(data), str(folder / f"out{total}")], capture_output=True, text=True
         )
@@ -293,23 +97,6 @@ def fake(folder: Path, n: int) -> list[Row]:
         Row("their peak memory", found[n][2], "MiB", "<=", 4096),
         Row("memory a further question", 1024 * (found[n][2] - found[n // 10][2]) / (n - n // 10), "KiB", "<=", 16),
     ]
-
-
-def _wide(root: Path, total: int) -> None:
-    """Many questions, ten a clip; the clips are small files that no one opens."""
-    rows = []
-    for c in range(total // QUESTIONS):
-        path = root / "videos" / f"{c % 256:02x}" / f"{c}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"clip %d" % c)
-        clip_id = content_id("clip", c)
-        rows += [_question(clip_id, str(path.relative_to(root)), 8.0, i) for i in range(QUESTIONS)]
-    table = to_table("mcq", rows)
-    write_table(table, root / "mcq" / "test-00000.parquet")
-    measured = Manifest.measured(
-        {("mcq", "test"): table}, data_version="0.1.0", generator="bench", recipe={}, models=[], dropped={}, repo=""
-    )
-    write_manifest(root, measured)
 
 
 _SLOW = """
@@ -369,10 +156,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
-    parser.add_argument("--only", nargs="*", default=["speed", "long", "startup", "fake", "kills"])
+    parser.add_argument("only", nargs="*", metavar="PART", help=f"of {' '.join((*PARTS, *BY_NAME))}")
     parser.add_argument("--families", nargs="*", default=["qwen2_5_vl", "smolvlm2", "internvl3"])
     parser.add_argument("--clips", type=int, default=8)
     chosen = parser.parse_args()
+    chosen.only = chosen.only or PARTS
+    for part in chosen.only:
+        if part not in (*PARTS, *BY_NAME):
+            parser.error(f"no part {part}")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -390,6 +181,14 @@ def main() -> None:
             rows += fake(folder / "fake", 100_000)
         if "kills" in chosen.only:
             rows += kills(folder / "kills", 50, chosen.seed)
+        if "lmms" in chosen.only:
+            from evaluate_lmms import lmms
+
+            rows += lmms(folder / "lmms", clips=chosen.clips, seed=chosen.seed)
+        if "gpu" in chosen.only:
+            from evaluate_gpu import gpu
+
+            rows += gpu(folder / "gpu", clips=chosen.clips, seed=chosen.seed)
     show("evaluate", rows, chosen)
 
 

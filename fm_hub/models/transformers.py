@@ -30,6 +30,7 @@ class TransformersModel(Model):
     """A model and its processor; the weights are loaded when the first view is scored."""
 
     looks = True
+    _untested: tuple[str, ...] = ()
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
@@ -38,7 +39,8 @@ class TransformersModel(Model):
         self.views_at_once = options.clip_batch or self.place.videos
         config, processor = load_processor(name, options.revision)
         kind = str(config.model_type)
-        self._untested = [] if kind in TESTED else [f"{kind}: no tested family; checked at its start like any other"]
+        if kind not in TESTED:
+            self._untested = (f"{kind}: no tested family; checked at its start like any other",)
         folder = Path(name)
         self.commit = folder_commit(folder) if folder.is_dir() else hub_commit(name, options.revision, config)
         self.chat = Chat(name, processor)
