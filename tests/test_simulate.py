@@ -181,3 +181,55 @@ def test_the_judge(film: Film, predicate: str, args: dict[str, object], holds: b
 
 def test_every_scene_has_a_name() -> None:
     assert SCENES.names() == ["cars", "copypaste", "daily", "hands", "robots"]
+
+
+def test_a_view_from_a_car_is_no_similarity_and_a_pan_is_one() -> None:
+    from fm_builders.simulate.eye import Eye, view_of
+    from fm_builders.simulate.scenery import fixed_points
+
+    t = np.arange(41) / 10
+    place, size = (0.0, -20.0, 5.0), (320, 240)
+    turning = Eye(Route(place), Route((-2.0, 0, 1)).go((2.0, 0, 1), 4), Route((45.0, 0.0)), size)
+    driving = Eye(Route(place).go((0, 10, 5), 4), Route((0.0, 60, 1)), Route((45.0, 0.0)), size)
+    points = fixed_points(60, 12)
+    pan, drive = view_of(turning, "pan", t, points), view_of(driving, "drives", t, points)
+    assert pan.ok.all()
+    assert not drive.ok[1:].any()
+    flat, _ = turning.at(4.0).project(np.array([[3.0, 0.0, 0.0]]))
+    first, _ = turning.at(0.0).project(np.array([[3.0, 0.0, 0.0]]))
+    z = complex(*(first[0] - np.array(size) / 2))
+    seen = pan.turn[-1] * z + pan.shift[-1] + complex(160, 120)
+    assert abs(seen - complex(*flat[0])) < 8, "of 60; a turning eye is a similarity only nearly"
+    assert view_of(Eye.fixed(place, (0, 0, 1), 45, size), "static", t, points).kind == "static"
+
+
+@pytest.mark.parametrize("scene", ["cars", "daily", "hands", "robots"])
+def test_rendered_boxes_lie_within_their_outlines(scene: str) -> None:
+    pytest.importorskip("mujoco")
+    pytest.importorskip("dm_control" if scene == "daily" else "gymnasium_robotics" if scene != "cars" else "mujoco")
+    film = SCENES.load(scene)(0, 2)
+    shots = []
+    try:
+        for shot in film.shoot(True):
+            shots.append(shot)
+            if len(shots) == 5:
+                break
+    except UserError as e:
+        pytest.skip(str(e))
+    assert {film.view.kind}
+    for shot in shots[::2]:
+        assert shot.image is not None
+        assert shot.image.std() > 5, "a picture, not a blank"
+        assert shot.seen is not None
+        assert set(shot.seen) == set(film.things)
+        shown = [s for s in shot.seen.values() if s.box is not None]
+        assert shown
+        for s in shown:
+            assert s.box is not None
+            x1, y1, x2, y2 = s.box
+            assert s.whole[0] - 1.5 <= x1 < x2 <= s.whole[2] + 1.5
+            assert s.whole[1] - 1.5 <= y1 < y2 <= s.whole[3] + 1.5
+            assert 0 < s.share <= 1
+            if s.share > 0.85 and s.whole[0] > 2 and s.whole[2] < film.size[0] - 2:
+                assert abs((x2 - x1) - (s.whole[2] - s.whole[0])) < 6, "seen whole, the box is the outline's"
+    assert shots[1].seen is None

@@ -89,7 +89,7 @@ class Judge:
 
 
 class _NotSeen(Exception):
-    """A thing that the clip does not show."""
+    """What the clip does not show, or not so that there is one answer."""
 
 
 def _extent(path: Floats) -> float:
@@ -126,8 +126,10 @@ def _change(series: Floats, ratio: float) -> str:
 
 
 def _moves(judge: Judge, args: Args, claim: Claim) -> bool:
-    extent = _extent(judge.path(args, claim))
-    return extent >= MOVES * judge.diagonal if args["is"] else extent <= RESTS * judge.diagonal
+    extent = _extent(judge.path(args, claim)) / judge.diagonal
+    if RESTS < extent < MOVES:  # a little: one may say either
+        raise _NotSeen
+    return bool(args["is"] == (extent >= MOVES))
 
 
 def _goes(judge: Judge, path: Floats, word: str) -> bool:
