@@ -14,6 +14,7 @@ from typing import Any
 from fm_hub.card_front import WHAT, front_matter
 from fm_hub.card_pictures import bars_svg
 from fm_hub.card_samples import clean, first_rows, samples, write_pictures
+from fm_hub.contributions import credit_rows
 from fm_hub.manifest import Manifest, write_text
 from fm_hub.records import LETTERS
 from fm_hub.tables import SPLITS, read_table
@@ -145,6 +146,7 @@ def _facts(root: Path, manifest: Manifest) -> dict[str, Any]:
         "shares": _shares(root, "grounding"),
         "all_facts": _all_facts(root, "mcq", "captions"),
         "versions": _versions(root),
+        "contributions": credit_rows(root),
         "recipe": json.dumps(manifest.recipe, sort_keys=True, ensure_ascii=False).replace("`", "'"),
         "n_sources": len(sources),
         "n_sources_ok": sum(s["status"] == "ok" for s in sources),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ __all__ = [
     "RESTRICTED_LICENSES",
     "STATEMENT",
     "Statement",
-    "credits_in",
+    "counted",
+    "credit_rows",
     "folder_of",
     "parse_statement",
     "row_id",
@@ -100,24 +102,33 @@ def row_id(name: str, own: str) -> str:
     return f"{name}:{own}"
 
 
-def credits_in(root: Path) -> list[tuple[Statement, dict[str, dict[str, int]]]]:
-    """The contributions that a dataset folder credits, and for each the rows that it holds of them now.
+def credit_rows(root: Path) -> list[dict[str, Any]]:
+    """The contributions that a dataset folder credits: who gave what, and the clips and rows that it holds of them.
 
-    Rows are counted by config and grounding, from the tables. Raises :class:`BadDataset`.
+    Rows (of mcq, qa and captions) are counted by grounding, from the tables; what contributors wrote is made safe for
+    a cell of a Markdown table. Raises :class:`BadDataset`.
     """
     paths = sorted((root / FOLDER).glob(f"*/{STATEMENT}"))
     statements = [parse_statement(p.read_bytes(), p.relative_to(root).as_posix()) for p in paths]
     if not statements:
         return []
     home = {clip: i for i, s in enumerate(statements) for clip in s.clips}
-    counts: list[dict[str, dict[str, int]]] = [{} for _ in statements]
-    for config in ("mcq", "qa", "captions"):
-        for row in read_table(root, config).select(["clip_id", "grounding"]).to_pylist():
-            at = home.get(row["clip_id"])
-            if at is not None:
-                by = counts[at].setdefault(config, {})
-                by[row["grounding"]] = by.get(row["grounding"], 0) + 1
-    return list(zip(statements, counts, strict=True))
+    counts: list[Counter[str]] = [Counter() for _ in statements]
+    for config in ("clips", "mcq", "qa", "captions"):
+        table = read_table(root, config)
+        names = ["clip_id"] if config == "clips" else ["clip_id", "grounding"]
+        for row in table.select(names).to_pylist() if table.num_rows else ():
+            if row["clip_id"] in home:
+                counts[home[row["clip_id"]]][row.get("grounding", "clips")] += 1
+    kinds = ("clips", "facts", "model", "human")
+    said = [{k: _cell(getattr(s, k)) for k in ("title", "user", "license", "source")} for s in statements]
+    return [{**texts, **{k: n[k] for k in kinds}} for texts, n in zip(said, counts, strict=True)]
+
+
+def _cell(text: str) -> str:
+    """Foreign text for a cell of a Markdown table: one line without markup, links or mentions."""
+    line = " ".join(re.sub(r"[^\w .,:;/+()'\"?!%&-]", " ", text).split())
+    return line.replace("://", ": ").replace("&", "and")[:160]
 
 
 def counted(rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from fm_hub.contribution.known import Known, hashed, known_from
 from fm_hub.contribution.report import Report
 from fm_hub.contributions import FOLDER
 from fm_hub.manifest import MANIFEST, read_manifest
+from fm_hub.release.folding import pending
 from fm_hub.release.remote import Remote, hub_errors
 from fm_hub.video_hash import VideoHash
 
@@ -48,9 +49,10 @@ def remote_target(remote: Remote) -> Target:
         release = tags[max(tags)]
         manifest = remote.manifest(release)
         roots.append(_snapshot(remote, release, [MANIFEST, *(f"{c}/*.parquet" for c in TABLES)]))
-    if head:
-        merged = _snapshot(remote, head, [f"{FOLDER}/*/{c}/*.parquet" for c in TABLES])
-        roots += sorted(p for p in (merged / FOLDER).glob("*") if p.is_dir())
+    names = sorted(pending(remote.blobs(head))) if head else []
+    if names and head:
+        merged = _snapshot(remote, head, [f"{FOLDER}/{n}/{c}/*.parquet" for n in names for c in TABLES])
+        roots += [merged / FOLDER / n for n in names]
     known = known_from(roots, manifest)
 
     def benchmark(report: Report) -> Iterable[tuple[str, VideoHash]]:

@@ -17,7 +17,7 @@ Status = Literal["accepted", "review", "refused"]
 SHOWN = 40  # findings that a comment lists
 FENCE = "```json fm-hub-contribution\n"
 # Everything but letters, digits and this punctuation becomes a question mark: no markup, no mention, no control.
-_ODD = re.compile(r"[^\w .,:;/+*=%()'\"#?!{}\[\]-]|[^\x20-\x7e]")
+_ODD = re.compile(r"[^\w .,:;/+*=%()'\"#?!{}-]|[^\x20-\x7e]")
 
 
 def plain(text: str, most: int = 200) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fm_hub.contributions import folder_of
 from fm_hub.errors import Conflict
 from fm_hub.manifest import MANIFEST, Manifest
 from fm_hub.release.growth import Before
@@ -67,14 +68,22 @@ class Plan:
 
 
 def make_plan(
-    staged: Staged, repo: str, before: Before | None, last: str, there: Mapping[str, Blob], on_main: Manifest | None
+    staged: Staged,
+    repo: str,
+    before: Before | None,
+    last: str,
+    there: Mapping[str, Blob],
+    on_main: Manifest | None,
+    folded: frozenset[str] = frozenset(),
 ) -> Plan:
     """Compare a staged tree with what lies at the head of main, whose manifest is ``on_main``.
+
+    ``folded`` are the contributions on main whose rows are in the tree.
 
     Raises :class:`Conflict` if there are files that no release put there: they would be lost, or published unverified.
     """
     ours = {*(on_main.files if on_main else ()), MANIFEST, "README.md"}
-    strange = sorted(there.keys() - ours)
+    strange = sorted(n for n in there.keys() - ours if folder_of(n) not in folded)
     if strange:
         names = f"{', '.join(strange[:3])}{', …' if len(strange) > 3 else ''}"
         raise Conflict(

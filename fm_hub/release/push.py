@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from fm_hub.errors import BadOutput, Conflict, HubError, UserError
 from fm_hub.manifest import MANIFEST, OtherSchema, file_sha256, read_manifest
+from fm_hub.release.folding import Folded, fold, pending
 from fm_hub.release.growth import Before, link
 from fm_hub.release.journal import Journal
 from fm_hub.release.plan import Plan, make_plan
@@ -155,15 +156,33 @@ def _prepare(request: Request, remote: Remote, work: Path, say: Say) -> tuple[St
         check_version(request.version or last.bump(level), last, level)
         return request.version or last.bump(level)
 
+    there = remote.blobs(head) if head else {}
+    folded = _folded(request, remote, head or "", sorted(there), before, work, say)
     say("staging")
     tree = work / "tree" / request.repo.partition("/")[2]
     staged = stage(
-        request.root, tree, request.repo, choose, before, base=request.base, redact=request.redact, major=major
+        folded.root, tree, request.repo, choose, before, base=request.base, redact=request.redact, major=major
     )
-    there = remote.blobs(head) if head else {}
     on_main = remote.manifest(head) if head and MANIFEST in there else None
-    plan = make_plan(staged, request.repo, before, str(last or ""), there, on_main)
+    plan = make_plan(staged, request.repo, before, str(last or ""), there, on_main, folded.names)
     return staged, plan, {"tag": Version.parse(plan.version).tag, "base": head or ""}
+
+
+def _folded(
+    request: Request, remote: Remote, head: str, files: list[str], before: Before | None, work: Path, say: Say
+) -> Folded:
+    """The folder to release with the contributions in it; an older release comes back as it was."""
+    names = pending(files)
+    if request.base is None:
+        if names:
+            say(f"checking and taking in {len(names)} contribution(s)")
+        return fold(request.root, remote, head, files, before, work / "folded")
+    if names:
+        raise UserError(
+            f"{request.repo}: main holds contributions that no release has ({', '.join(sorted(names)[:3])}); "
+            "release them first (fm-hub push)"
+        )
+    return Folded(request.root)
 
 
 def _restored(request: Request, journal: Journal) -> tuple[Staged, Plan]:
@@ -205,6 +224,7 @@ class _Push:
         self.journal.note("done", commit=commit)
         shutil.rmtree(self.request.folder / "tree", ignore_errors=True)
         shutil.rmtree(self.request.folder / "before", ignore_errors=True)
+        shutil.rmtree(self.request.folder / "folded", ignore_errors=True)
         return Release(self.plan, self.tag, commit)
 
     def _land(self) -> str:

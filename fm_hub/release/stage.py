@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fm_hub.cards import write_card
+from fm_hub.contributions import FOLDER, STATEMENT, parse_statement
 from fm_hub.errors import BadDataset
 from fm_hub.manifest import (
     FETCH,
@@ -78,6 +79,7 @@ def stage(
         _link_videos(root, out, [row["video_file"] for row in clips])
     else:
         _keep_fetched(root, out, {row["video_file"] for row in clips})
+    _keep_credits(root, out)
     staged = _measured(manifest, out, shards, str(version), repo, redacted)
     write_card(out, staged)
     return Staged(out, write_manifest(out, staged), changes, level)
@@ -89,6 +91,15 @@ def _link_videos(root: Path, out: Path, names: Sequence[str]) -> None:
         if not source.is_file():
             raise BadDataset(f"{root}: no file {name}, which the table clips names")
         link(source, inside(out, name))
+
+
+def _keep_credits(root: Path, out: Path) -> None:
+    """The statements of the contributions of which the release holds a clip."""
+    clips = set(read_table(out, "clips").column("clip_id").to_pylist())
+    for path in sorted((root / FOLDER).glob(f"*/{STATEMENT}")):
+        name = path.relative_to(root).as_posix()
+        if not clips.isdisjoint(parse_statement(path.read_bytes(), name).clips):
+            link(path, out / name)
 
 
 def _keep_fetched(root: Path, out: Path, names: set[str]) -> None:
