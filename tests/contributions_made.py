@@ -28,7 +28,7 @@ from fm_hub.splits import split_of
 from fm_hub.video import encode_clip, index_video
 from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, swing
 
-RECIPE = Recipe.model_validate({"name": "made", "splits": {"train": 0.8, "validation": 0.1}})
+RECIPE = Recipe.model_validate({"name": "made", "splits": {"train": 0.0, "validation": 0.0}})
 OFFER = Offer(
     repo="fm/motion",
     user="eve",

@@ -113,6 +113,7 @@ def test_the_whole_way(hub: LoopbackHub, run: Run, home: Path, gift: Path, tmp_p
     assert report["status"] == "accepted", report
     assert report["not to be proved"] == 1
     assert report["box agreement"] > 0.9
+    assert report["benchmark clips compared"] == 2
     assert "accepted" in run("owner", "contribute", "review", R)
     comments = [e for e in owner.get_discussion_details(R, 1, repo_type=D).events if e.type == "comment"]
     assert "### fm-hub: accepted" in comments[-1].content
