@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +61,8 @@ def kitchens(seed: int = 0) -> list[Annotation]:
 def _draw(a: Annotation, path: Path, seed: int) -> None:
     """A video of the boxes on a textured ground, as large and as long as the annotation says."""
     rng = np.random.default_rng(seed)
-    ground = np.kron(rng.integers(90, 190, (HEIGHT // 20, WIDTH // 20, 3), np.uint8), np.ones((20, 20, 1), np.uint8))
+    patches = rng.integers(20, 235, (HEIGHT // 60, WIDTH // 80, 3), np.uint8)  # coarse: what a room looks like
+    ground = np.kron(patches, np.ones((60, 80, 1), np.uint8))
     frames = []
     for i in range(len(a.frames.t)):
         image = ground.copy()
@@ -70,10 +74,24 @@ def _draw(a: Annotation, path: Path, seed: int) -> None:
     encode_clip(iter(frames), a.frames.t.tolist(), path)
 
 
-def built(root: Path, *, seed: int = 0, scenes: list[Annotation] | None = None) -> Path:
+@lru_cache
+def _made(seed: int) -> tempfile.TemporaryDirectory[str]:
+    """A dataset of drawn clips, made once in a process."""
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    made(Path(folder.name) / "dataset", kitchens(seed), seed)
+    return folder
+
+
+def built(root: Path, *, seed: int = 0) -> Path:
     """A dataset as a build makes it, of drawn clips."""
+    shutil.copytree(Path(_made(seed).name) / "dataset", root)
+    return root
+
+
+def made(root: Path, scenes: list[Annotation], seed: int = 0) -> Path:
+    """A dataset of these scenes, drawn; ``seed`` is that of the ground behind them."""
     store, found = Store(work_folder(root)), []
-    for i, a in enumerate(scenes or kitchens(seed)):
+    for i, a in enumerate(scenes):
         tmp = root / ".fm_hub" / "cut" / f"{i}.mp4"
         tmp.parent.mkdir(parents=True, exist_ok=True)
         _draw(a, tmp, seed * 10 + i)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contributions_made import OFFER, annotators, built, contribution, in_this_process, kitchens
+from contributions_made import OFFER, annotators, contribution, in_this_process, kitchens, made
 from fm_hub.contribute.staging import stage
 from fm_hub.contribution import agreement, check, sandbox
 from fm_hub.contribution.agreement import ANNOTATORS
@@ -100,7 +100,7 @@ def test_a_track_that_the_second_look_does_not_see_asks_for_a_person(here: None,
     scenes = kitchens()
     ghost = scenes[1].tracks[0]
     scenes[1] = replace(scenes[1], tracks=[replace(ghost, label="ghost"), *scenes[1].tracks[1:]])
-    dataset = built(tmp_path / "dataset", scenes=scenes)
+    dataset = made(tmp_path / "dataset", scenes)
     root = stage(dataset, tmp_path, OFFER, EMPTY).root
     report = check.check(root, wanted_of(None), Report())
     assert report.status == "review", report.lines()

@@ -115,7 +115,7 @@ def _added(remote: Remote, pull: PullRequest, report: Report) -> Files:
         report.refuse(CHECK, "", f"it brings {len(brought)} contributions; one pull request brings one")
     name = next((n for n in brought if n), "")
     report.name = name
-    taken = {(folder_of(n) or "").casefold() for n in (*main, *before)}
+    taken = {n.split("/")[1].casefold() for n in (*main, *before) if n.startswith(f"{FOLDER}/")}
     if name and name.casefold() in taken:
         report.refuse(CHECK, name, "there is a contribution of this name already; choose another --slug")
     if name and pull.author and not name.startswith(f"{pull.author}-"):
