@@ -90,7 +90,8 @@ class Weights:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
         try:
-            return Path(snapshot_download(self.name, revision=self.commit, allow_patterns=list(FILES)))
+            with quiet():
+                return Path(snapshot_download(self.name, revision=self.commit, allow_patterns=list(FILES)))
         except (LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, HfHubHTTPError) as e:
             status = getattr(getattr(e, "response", None), "status_code", None)
             why = f"the Hub says {status}" if status else "the Hub cannot be reached"

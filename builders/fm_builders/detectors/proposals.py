@@ -23,6 +23,7 @@ PROMPT = (
 )
 MAX_NAMES, MAX_WORDS, MAX_TOKENS = 20, 3, 128
 LEFT_OUT = {"person", "people", "man", "woman", "child", "hand", "hands", "background", "floor", "wall", "sky"}
+NUMBER, ARTICLE = re.compile(r"^\d+[.)]\s*"), re.compile(r"^(an?|the|some)\s+")
 NAME = re.compile(r"[a-z][a-z' -]*[a-z]")
 
 
@@ -66,7 +67,8 @@ def names_in(reply: str) -> list[str]:
     >>> names_in("Cup, a red ball, the person, cup, 7 things, something that is far too long to be a name")
     ['cup', 'red ball']
     """
-    words = (re.sub(r"^(an?|the|some)\s+", "", part.strip(" .*-\t").lower()) for part in re.split(r"[,;\n]", reply))
+    parts = (part.strip(" .*-\t").lower() for part in re.split(r"[,;\n]", reply))
+    words = (ARTICLE.sub("", NUMBER.sub("", part)) for part in parts)
     good = [w for w in words if NAME.fullmatch(w) and len(w.split()) <= MAX_WORDS and w not in LEFT_OUT]
     return list(dict.fromkeys(good))[:MAX_NAMES]
 
