@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fm_hub.contribution.layout import check_names
 from fm_hub.contribution.report import Report, Verdict, read_comment
 from fm_hub.contributions import FOLDER, folder_of
 from fm_hub.errors import Conflict, HubError, UserError
+from fm_hub.manifest import file_sha256
 from fm_hub.release.remote import Remote, hub_errors
 
 __all__ = ["PullRequest", "fetch", "files_at", "me", "merge", "open_ones", "post", "send", "verdicts"]
@@ -19,6 +19,7 @@ __all__ = ["PullRequest", "fetch", "files_at", "me", "merge", "open_ones", "post
 CHECK = "pull request"
 BATCH = 250
 Files = dict[str, tuple[int, str]]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _base(remote: Remote, pull: PullRequest) -> str:
     return base
 
 
-def send(remote: Remote, root: Path, name: str, *, user: str, title: str, text: str, say: Any) -> int:
+def send(remote: Remote, root: Path, name: str, *, user: str, title: str, text: str, say: Say) -> int:
     """Open a pull request with a folder, or go on with one's own of that title; returns its number."""
     own = [p for p in open_ones(remote) if p.title == title and p.author == user]
     if own:
@@ -145,13 +146,11 @@ def send(remote: Remote, root: Path, name: str, *, user: str, title: str, text: 
         say(f"opened pull request {num} as a draft")
     ref = f"refs/pr/{num}"
     files = {f"{FOLDER}/{name}/{p.relative_to(root).as_posix()}": p for p in sorted(root.rglob("*")) if p.is_file()}
-    from fm_hub.manifest import file_sha256
-
     there = remote.blobs(ref)
     hashes = {n: file_sha256(p).sha256 for n, p in files.items()}
     lack = [n for n, p in files.items() if n not in there or not there[n].is_file(p, hashes[n])]
     gone = sorted(n for n in there if folder_of(n) == name and n not in files)
-    for i in range(0, len(lack), BATCH):
+    for i in range(0, max(len(lack), bool(gone)), BATCH):
         part = lack[i : i + BATCH]
         say(f"sending files {i + 1} to {i + len(part)} of {len(lack)}")
         add = {n: (files[n], hashes[n]) for n in part}
@@ -187,8 +186,12 @@ def merge(remote: Remote, num: int, report: Report) -> None:
     if pull.status == "draft":
         raise Conflict(f"{remote.repo}: pull request {num} is a draft; its author has not finished it")
     wanted = {n: f for n, f in files_at(remote, report.commit).items() if folder_of(n) == report.name}
+    wanted |= files_at(remote, "main")
     remote.merge(num)
-    landed = {n: f for n, f in files_at(remote, "main").items() if folder_of(n) == report.name}
+    landed = files_at(remote, "main")
     if landed != wanted:
-        where = f"{FOLDER}/{report.name}"
-        raise Conflict(f"{remote.repo}: {where} on main is not what was checked; remove that folder before a release")
+        names = sorted(n for n in landed.keys() | wanted.keys() if landed.get(n) != wanted.get(n))
+        raise Conflict(
+            f"{remote.repo}: main is not what it was with {FOLDER}/{report.name} beside it (see {names[0]}); "
+            "look at it before a release"
+        )
