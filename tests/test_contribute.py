@@ -280,3 +280,27 @@ def test_a_folder_is_validated_against_a_folder(
     assert "no contribution" in run("owner", "contribute", "validate", str(home), ends=2)
     shutil.rmtree(root / "videos")
     run("owner", "contribute", "validate", str(root), "--dataset", str(home), ends=1)
+
+
+@pytest.mark.slow
+def test_a_real_clip_with_the_real_second_look(
+    hub: LoopbackHub, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder of videos, built with the recipe of the repository, to the boxes of the embedded tier again."""
+    from fm_builders.build import build
+    from fm_builders.recipe import load_recipe
+    from fm_builders.samples import folder
+    from fm_builders.sources import find_sources
+
+    monkeypatch.undo()  # real processes, real annotators
+    monkeypatch.chdir(tmp_path)
+    with hub_in(tmp_path / "hub2", monkeypatch) as running:
+        build(find_sources([str(folder() / "bikes.mp4")]), load_recipe("quickstart"), tmp_path / "motion")
+        push(Request(tmp_path / "motion", R, Version(1, 0, 0)), api=as_owner(running))
+        (tmp_path / "yours").mkdir()
+        shutil.copyfile(folder() / "cup.mp4", tmp_path / "yours" / "cup.mp4")
+        assert "sent as pull request 1" in run("other", "contribute", "submit", "yours", R, *TERMS)
+        out = run("owner", "contribute", "validate", R, "--pr", "1", "--json", "--seed", "0")
+        report = json.loads(out[out.index("{") :].splitlines()[0])
+        assert report["status"] == "accepted", report
+        assert report["box agreement"] > 0.99, "the same detectors on the same bytes"

@@ -75,6 +75,7 @@ def check(root: Path, wanted: Wanted, report: Report, *, tick: Tick = lambda: No
         return report
     tables = read_tables(root)
     _agree(statement, manifest, tables, sizes.keys(), report)
+    report.facts["rows by grounding"] = statement.rows
     _licenses(statement, tables, report)
     check_duplicates(tables, wanted.known, report)
     hashes = check_clips(root, tables["clips"], tables["frames"], report, tick=tick)
