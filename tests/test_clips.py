@@ -11,6 +11,7 @@ import pytest
 
 from fm_builders import samples
 from fm_builders.clips import Span, cut_clip, plan_clips
+from fm_builders.energy import motion_energy
 from fm_builders.shots import find_shots
 from fm_hub.errors import TooShort
 from fm_hub.video import VideoIndex, copyable, index_video, read_frames
@@ -120,3 +121,46 @@ def test_the_plan_of_a_sample_with_cuts() -> None:
     assert [round(x.t0, 2) for x in plan.left_out] == [0.0, 9.68]
     walker = index_video(samples.folder() / "walker.mp4")
     assert [s.copy for s in plan_clips(walker, find_shots(walker)).spans] == [True]
+
+
+def test_parts_end_where_little_happens(tmp_path: Path) -> None:
+    index = index_of(tmp_path, 20)
+    energy = np.ones(100)
+    energy[46:52] = 0.0  # at 9.2 to 10.4 s; the middle is 10 s
+    plan = plan_clips(index, [(0.0, index.duration)], energy=energy)
+    assert len(plan.spans) == 2
+    assert 9.4 <= plan.spans[0].t1 <= 10.0
+    far = np.ones(100)
+    far[20:30] = 0.0
+    assert abs(plan_clips(index, [(0.0, index.duration)], energy=far).spans[0].t1 - 10) <= 1.0
+
+
+def test_some_clips_are_drawn_by_what_moves_and_by_the_seed(tmp_path: Path) -> None:
+    index = index_of(tmp_path, 60)
+    shots = [(0.0, index.duration)]
+    every = plan_clips(index, shots).spans
+    energy = np.where((index.times >= every[2].t0) & (index.times < every[3].t1), 100.0, 0.001)
+    plans = [plan_clips(index, shots, energy=energy, most=2, seed=k) for k in range(5)]
+    for plan in plans:  # of six parts, two of which have all the motion
+        assert all(s.t0 < every[3].t1 and s.t1 > every[2].t0 for s in plan.spans)
+        assert [x.reason for x in plan.left_out] == ["NotDrawn"] * (len(every) - 2)
+    even = [plan_clips(index, shots, most=2, seed=k).spans for k in range(8)]
+    assert len(set(even)) > 1
+    assert even == [plan_clips(index, shots, most=2, seed=k).spans for k in range(8)]
+
+
+def test_motion_energy_is_of_things_not_of_the_whole_picture(tmp_path: Path) -> None:
+    def frames(step: int, light: int) -> list[np.ndarray]:
+        out = []
+        for i in range(12):
+            f = np.full((120, 160, 3), 90 + light * (i % 2), np.uint8)
+            f[40:80, 10 + step * i : 50 + step * i] = 220
+            out.append(f)
+        return out
+
+    still, moves, flickers = (
+        motion_energy(index_video(make_video(tmp_path / f"{k}.mp4", frames(*k))))[1:].mean()
+        for k in ((0, 0), (8, 0), (0, 40))
+    )
+    assert moves > 20 * max(still, 0.01)
+    assert moves > 3 * flickers

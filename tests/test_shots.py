@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fm_builders import samples
-from fm_builders.shots import find_shots
+from fm_builders.shots import SHOTS, find_shots
 from fm_hub.errors import NotAVideo
 from fm_hub.video import index_video, iter_frames
 from videos_made import make_video
@@ -25,9 +25,9 @@ def frames(name: str, first: int, count: int) -> Images:
     return [image for _, image in iter_frames(index, wanted, size=(160, 120))]
 
 
-def cuts(path: Path) -> list[int]:
+def cuts(path: Path, finder: str = "outlier") -> list[int]:
     index = index_video(path)
-    shots = find_shots(index)
+    shots = SHOTS.load(finder)(index)
     assert shots[0][0] == 0.0
     assert shots[-1][1] == index.duration
     assert all(a[1] == b[0] for a, b in pairwise(shots))
@@ -45,6 +45,14 @@ def cuts(path: Path) -> list[int]:
 )
 def test_the_cuts_of_real_clips(path: Path, expected: list[int]) -> None:
     assert cuts(path) == expected
+
+
+@pytest.mark.parametrize("finder", SHOTS.names())
+def test_every_finder_finds_clear_cuts_and_covers_the_video(finder: str, tmp_path: Path) -> None:
+    parts = [frames("cup.mp4", 0, 14), frames("walker.mp4", 0, 12), frames("bikes.mp4", 100, 16)]
+    path = make_video(tmp_path / "v.mp4", [image for part in parts for image in part])
+    assert cuts(path, finder) == [14, 26]
+    assert cuts(make_video(tmp_path / "one.mp4", frames("cup.mp4", 0, 4)), finder) == []
 
 
 def test_cuts_between_sources_short_shots_included(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fm_hub.video import VideoIndex, copyable, encode_clip, iter_frames
 
 __all__ = ["ClipPlan", "LeftOut", "Span", "cut_clip", "plan_clips"]
 
+NEAR_MARK = 0.1  # of a part's length: how far its ends may move to where less happens
 TRIM = 2  # frames at each side of a cut: encoders and dissolves blur it
 SLACK = 5e-4  # seconds: a span read back from three decimals still means the same frames
 
@@ -57,6 +58,9 @@ def plan_clips(
     min_s: float = 1.5,
     max_s: float = 12.0,
     target_s: tuple[float, float] = (5.0, 10.0),
+    energy: NDArray[np.float64] | None = None,
+    most: int = 0,
+    seed: int = 0,
 ) -> ClipPlan:
     """Turn the shots of a source into spans for clips.
 
@@ -64,7 +68,9 @@ def plan_clips(
     (:func:`~fm_hub.video.copyable`). Otherwise each shot loses two frames at each side that is a cut, and one longer
     than ``max_s`` becomes as few equal parts as stay within ``target_s[1]``; they reach ``target_s[0]`` whenever
     that is half of ``target_s[1]`` or less. What is shorter than ``min_s`` is left out as ``ShotTooShort``.
-    With ``spans`` (seconds, in the source) only what lies in them is used.
+    With ``spans`` (seconds, in the source) only what lies in them is used. With ``energy`` (n_frames,), how much
+    moves in each frame, parts end where little happens. ``most`` above 0 is the number of clips that are kept, drawn by
+    ``seed`` with the chance of their mean energy; the others are left out as ``NotDrawn``.
     """
     chosen: list[Span] = []
     left_out: list[LeftOut] = []
@@ -83,10 +89,36 @@ def plan_clips(
                 continue
             count = 1 if length <= max_s else _parts(length, min_s, min(max_s, target_s[1]))
             inner = edges[start] + length * np.arange(1, count) / count
-            marks = np.unique([start, *np.searchsorted(edges, inner), stop])
+            marks = np.unique([start, *(_calm(edges, energy, t, NEAR_MARK * length / count) for t in inner), stop])
             for a, b in pairwise(marks.tolist()):
                 chosen.append(Span(float(edges[a]), float(edges[b])))
-    return ClipPlan(tuple(chosen), tuple(left_out))
+    drawn = _drawn(chosen, index.times, energy, most, seed) if 0 < most < len(chosen) else range(len(chosen))
+    for k in sorted(set(range(len(chosen))) - set(drawn)):
+        detail = f"{most} of {len(chosen)} clips were to be drawn"
+        left_out.append(LeftOut(chosen[k].t0, chosen[k].t1, "NotDrawn", detail))
+    left_out.sort(key=lambda x: (x.t0, x.t1))
+    return ClipPlan(tuple(chosen[k] for k in sorted(drawn)), tuple(left_out))
+
+
+def _calm(edges: NDArray[np.float64], energy: NDArray[np.float64] | None, t: float, reach: float) -> int:
+    """The frame nearest to ``t`` seconds, or within ``reach`` of it that in which least happens."""
+    if energy is None:
+        return int(np.searchsorted(edges, t))
+    low, high = (int(i) for i in np.searchsorted(edges[:-1], (t - reach, t + reach)))
+    near = np.convolve(energy, np.ones(5) / 5, mode="same")[low : high + 1]  # one still frame is no pause
+    return low + int(near.argmin()) if len(near) else int(np.searchsorted(edges, t))
+
+
+def _drawn(
+    spans: Sequence[Span], times: NDArray[np.float64], energy: NDArray[np.float64] | None, most: int, seed: int
+) -> list[int]:
+    """``most`` of the spans, each once, by weight: the largest of log weight plus Gumbel noise (Vieira 2014)."""
+    mean = np.ones(len(spans))
+    if energy is not None:
+        inside = [(times >= s.t0 - SLACK) & (times < s.t1 - SLACK) for s in spans]
+        mean = np.array([float(energy[i].mean()) if i.any() else 0.0 for i in inside])
+    noise = np.random.default_rng(seed).gumbel(size=len(spans))
+    return [int(k) for k in np.argsort(-(np.log(mean + 1e-6) + noise), kind="stable")[:most]]
 
 
 def _within(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.contacts import find_contacts
-from fm_builders.detectors import Detections
+from fm_builders.detectors import UNKNOWN, Detections
 from fm_builders.perception_models import detectors_of, follower_of, long_side, pose_of, tracker_of
 from fm_builders.poses import Pose
 from fm_builders.poses.whole_body import hands_of, merged, with_points
@@ -20,6 +20,7 @@ from fm_builders.recipe import Perception
 from fm_builders.recipe import Pose as PoseRules
 from fm_builders.segmenters.follow import Follower, Sight, Thing
 from fm_builders.segmenters.rows import masks_of, tracks_of
+from fm_builders.unexplained import own_movers, unexplained
 from fm_hub.records import Camera, Contact, Frames, Keypoints, Masks, Track, content_id
 from fm_hub.video import VideoIndex, iter_frames
 
@@ -98,15 +99,18 @@ def _found(
     index: VideoIndex, t: NDArray[np.float64], clip_id: str, artifact: str, look: Perception
 ) -> tuple[Camera, list[Track], list[Keypoints], list[Masks]]:
     """All that the recipe's models see in one pass over the frames."""
-    eyes, follower, pose = detectors_of(look.detectors, look.settings), follower_of(look), pose_of(look)
+    every, follower, pose = detectors_of(look.detectors, look.settings), follower_of(look), pose_of(look)
+    eyes, movers = ([eye for eye in every if eye.needs_still_view is still] for still in (False, True))
     size = (index.width, index.height)
     small = working_size(size, min(look.max_side, long_side(look)))
     estimator = CameraEstimator(size)
     seen: list[Detections] = []
-    for eye in eyes:
+    moved: list[Detections] = []
+    for eye in every:
         eye.reset()
     pictures = (frame for _, frame in iter_frames(index, t.tolist(), size=small, decoder=look.decoder))
     for frame, held in _with_things(follower, pictures, t):
+        moved.append(_rescaled(Detections.concat([eye.detect(frame) for eye in movers]), small, size))
         found = Detections.concat([eye.detect(frame) for eye in eyes])
         if pose is not None and look.pose is not None:
             found = _posed(pose, look.pose, frame, len(seen), found, held)
@@ -114,14 +118,19 @@ def _found(
         followed = np.array([sight.bbox for _, sight in held]).reshape(-1, 4) * np.tile(_scale(small, size), 2)
         estimator.add(frame, np.concatenate([followed, found.bbox[found.score >= MASKED_SCORE]]))
         seen.append(found)
+    camera = estimator.result(clip_id)
+    if camera.label == "static" and movers:
+        seen = [Detections.concat([found, unexplained(one, found)]) for one, found in zip(moved, seen, strict=True)]
     tracks, keypoints = tracker_of(look).track(seen, t, size, clip_id, artifact)
+    if movers:
+        tracks, keypoints, _ = _numbered(own_movers(tracks, UNKNOWN, t), keypoints, [], clip_id, artifact)
     masks: list[Masks] = []
     if follower is not None and look.objects is not None:
         theirs, points = tracks_of(follower.things, look.objects.segmenter, small, size, t, clip_id, artifact)
         if look.objects.masks:
             masks = [masks_of(thing, one) for thing, one in zip(follower.things, theirs, strict=True)]
         tracks, keypoints, masks = _numbered([*tracks, *theirs], [*keypoints, *points], masks, clip_id, artifact)
-    return estimator.result(clip_id), with_parents(tracks, keypoints), keypoints, masks
+    return camera, with_parents(tracks, keypoints), keypoints, masks
 
 
 def _with_things(

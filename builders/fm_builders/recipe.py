@@ -14,6 +14,7 @@ from fm_builders.poses import POSES
 from fm_builders.questions import KINDS
 from fm_builders.segmenters import SEGMENTERS
 from fm_builders.settings import Configurable, told
+from fm_builders.shots import SHOTS
 from fm_builders.trackers import TRACKERS
 from fm_hub.decoders import DECODERS
 from fm_hub.errors import BadRecipe, UnknownName, did_you_mean
@@ -29,11 +30,17 @@ class _Part(BaseModel):
 
 
 class Clips(_Part):
-    """How sources are cut: seconds."""
+    """How sources are cut: seconds. ``shots`` names what finds the shots.
+
+    With ``most`` above 0 a source gives at most that many clips, drawn by the recipe's seed, each with the chance of
+    its motion energy; 0: all that there are.
+    """
 
     min_s: float = Field(default=1.5, gt=0)
     max_s: float = Field(default=12.0, gt=0)
     target_s: tuple[float, float] = (5.0, 10.0)
+    shots: str = "outlier"
+    most: int = Field(default=0, ge=0)
 
 
 class Objects(_Part):
@@ -90,7 +97,7 @@ class Perception(_Part):
     """
 
     fps: float = Field(default=10.0, gt=0, le=60)
-    detectors: tuple[str, ...] = ("nanodet", "movenet", "hands")
+    detectors: tuple[str, ...] = ("nanodet", "movenet", "hands", "movers")
     tracker: str = "two_stage"
     max_side: int = Field(default=1280, ge=64)
     decoder: str = "pyav"
@@ -179,6 +186,7 @@ class Recipe(_Part):
         TRACKERS.target(self.perception.tracker)
         self._settings_fit()
         DECODERS.target(self.perception.decoder)
+        SHOTS.target(self.clips.shots)
         for name in self.compose.kinds:
             KINDS.target(name)
         return self

@@ -8,6 +8,7 @@ frame. The change must also last, so that a flash is no cut. Dissolves and fades
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_hub.registry import Registry
 from fm_hub.video import VideoIndex, index_video, iter_frames
 
-__all__ = ["find_shots"]
+__all__ = ["SHOTS", "find_shots"]
+
+SHOTS: Registry[Callable[[VideoIndex], list[tuple[float, float]]]] = Registry(
+    "finder of shots",
+    "fm_hub.shots",
+    {"outlier": "fm_builders.shots:find_shots", "scenedetect": "fm_builders.shots_scenedetect:find_shots"},
+)
+"""A finder takes an indexed video and gives its shots in order, half-open, covering it: (t0, t1) in seconds."""
 
 SIDE = 128  # pixels, of the longer side
 AROUND = 15  # frames on each side that say what is usual here

@@ -24,14 +24,16 @@ from typing import Any, Literal
 
 from fm_builders import perceive as perception
 from fm_builders.camera import paper_score
-from fm_builders.clips import Span, cut_clip, plan_clips
+from fm_builders.clips import ClipPlan, Span, cut_clip, plan_clips
+from fm_builders.energy import motion_energy
 from fm_builders.given import fetch_given
 from fm_builders.hub_sources import DATASETS, fetch
 from fm_builders.ledger import Entry, Ledger
 from fm_builders.packed import pack
 from fm_builders.perception_models import model_ids
+from fm_builders.questions import seeded
 from fm_builders.recipe import Perception, Recipe
-from fm_builders.shots import find_shots
+from fm_builders.shots import SHOTS
 from fm_builders.sources import Input
 from fm_builders.store import Store, artifact_key, clip_name
 from fm_hub.errors import (
@@ -61,7 +63,7 @@ __all__ = [
     "without_folders",
 ]
 
-READ_VERSION = CUT_VERSION = 1
+READ_VERSION, CUT_VERSION = 1, 2
 PERCEIVE_VERSION = 2
 MIN_FRAMES = 5
 STORE_IS_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
@@ -126,6 +128,7 @@ class Task:
         """Cut the source into clips."""
         spans = [[t0, t1 if math.isfinite(t1) else None] for t0, t1 in source.spans]
         params = {**recipe.clips.model_dump(mode="json"), **({"spans": spans} if spans else {})}
+        params |= {"seed": recipe.seed} if recipe.clips.most else {}
         return cls("cut", source, artifact_key("cut", CUT_VERSION, params, [], [digest.sha256]), digest)
 
     @classmethod
@@ -313,8 +316,7 @@ def _cut(task: Task, work: Work, store: Store) -> dict[str, Any]:
         index = index_video(path)
         if index.n_frames < MIN_FRAMES or index.duration < c.min_s:
             raise TooShort(f"{index.n_frames} frame(s), {index.duration:.2f} s; a clip needs {c.min_s} s")
-        shots, spans = find_shots(index), task.source.spans
-        plan = plan_clips(index, shots, spans=spans, min_s=c.min_s, max_s=c.max_s, target_s=c.target_s)
+        plan = _plan(task, index, work.recipe)
         clips = [asdict(_stored(index, span, store)) for span in plan.spans]
         if task.source.stamped().stamp != task.source.stamp and _digest(path) != task.digest:
             raise UnreadableFile("changed while it was worked on; run the same command again")
@@ -331,6 +333,24 @@ def _cut(task: Task, work: Work, store: Store) -> dict[str, Any]:
     with _storing(store):
         store.put("cut", task.key, json.dumps(found, sort_keys=True).encode())
     return found
+
+
+def _plan(task: Task, index: VideoIndex, recipe: Recipe) -> ClipPlan:
+    """Which parts of a source become clips. How much moves is only measured where it matters."""
+    c = recipe.clips
+    shots = SHOTS.load(c.shots)(index)
+    matters = c.most or any(t1 - t0 > c.max_s for t0, t1 in shots)
+    return plan_clips(
+        index,
+        shots,
+        spans=task.source.spans,
+        min_s=c.min_s,
+        max_s=c.max_s,
+        target_s=c.target_s,
+        energy=motion_energy(index) if matters else None,
+        most=c.most,
+        seed=seeded(recipe.seed, task.item),
+    )
 
 
 def _stored(index: VideoIndex, span: Span, store: Store) -> ClipFile:

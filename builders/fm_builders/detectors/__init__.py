@@ -17,7 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from fm_builders.settings import Settings
 from fm_hub.registry import Registry
 
-__all__ = ["DETECTORS", "KEYPOINT_KINDS", "Detections", "Detector"]
+__all__ = ["DETECTORS", "KEYPOINT_KINDS", "UNKNOWN", "Detections", "Detector"]
+
+#: The label of what moves and has no name.
+UNKNOWN = "unknown object"
 
 #: How many points each kind of keypoints has; ``""`` is a detection without points.
 KEYPOINT_KINDS = {"": 0, "coco17": 17, "hand21": 21}
@@ -130,12 +133,15 @@ class Detector(ABC):
     ``name`` is the detector's name in tables, ``model_ids`` its weights (``name@sha256``: part of the key of
     every artifact made with it; empty where there are none). ``long_side`` is the size of frame, in pixels,
     beyond which the detector gains nothing: what decodes may shrink frames to the largest of these. ``settings`` is
-    what a recipe may set of it: with a class of its own there, it is called with an instance of that.
+    what a recipe may set of it: with a class of its own there, it is called with an instance of that. With
+    ``needs_still_view`` what it finds counts only in clips whose view is static, and where no other detector sees
+    anything.
     """
 
     name: ClassVar[str]
     model_ids: tuple[str, ...] = ()
     long_side: ClassVar[int] = 1280
+    needs_still_view: ClassVar[bool] = False
     settings: ClassVar[type[Settings]] = Settings
 
     @abstractmethod
@@ -168,6 +174,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "fake": "fm_builders.detectors.fake:FakeDetector",
         "grounding_dino": "fm_builders.detectors.grounding:GroundingDino",
         "hands": "fm_builders.detectors.hands:HandDetector",
+        "movers": "fm_builders.detectors.movers:MoverDetector",
         "movenet": "fm_builders.detectors.movenet:MoveNet",
         "nanodet": "fm_builders.detectors.nanodet:NanoDet",
         "rtdetr": "fm_builders.detectors.detr:RTDetr",
