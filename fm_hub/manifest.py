@@ -68,6 +68,8 @@ class Manifest(BaseModel):
     videos: bool = True
     """Whether the clips are published with it; without them, ``fetch.jsonl`` says how to make them."""
     redacted: tuple[str, ...] = ()
+    accuracy: dict[str, Any] = {}
+    """How right such labels are on clips whose truth is exact: ``figures[] command seed date version``; or nothing."""
     language: dict[str, Any] = {}
     """Where a language model worded rows: which, its prompts, and how every text ended."""
 

@@ -7,9 +7,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from huggingface_hub import DatasetCard
 
 from dataset_made import make_dataset
+from fm_builders import measured
+from fm_builders.recipe import load_recipe
 from fm_hub.cards import check_card, render_card
 from fm_hub.manifest import read_manifest
 from fm_hub.stats import statistics
@@ -72,6 +75,25 @@ def test_a_card_that_was_edited_or_is_old_is_told(dataset: Path) -> None:
     assert any("cannot read it" in p for p in check_card(dataset, manifest))
     (dataset / "eval.yaml").unlink()
     assert "eval.yaml: is missing" in check_card(dataset, manifest)
+
+
+def test_measured_accuracy_is_printed_for_the_recipe_it_was_measured_with(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "FILE", tmp_path / "measured.json")
+    recipe, models = load_recipe("default"), ["model@1"]
+    assert measured.measured_for(recipe, models) is None
+    figures = [{"figure": "keys right", "value": 97.25, "unit": "%"}]
+    measured.write_measured(recipe, models, figures, "benchmarks/perception.py --seed 3", 3, "2026-11-25")
+    found = measured.measured_for(recipe.model_copy(update={"name": "mine", "seed": 9}), models)
+    assert found is not None
+    assert measured.measured_for(recipe, ["model@2"]) is None, "other weights see otherwise"
+    assert measured.measured_for(load_recipe("simulated"), models) is None
+    manifest = read_manifest(dataset)
+    assert "on made clips" not in render_card(dataset, manifest)
+    card = render_card(dataset, manifest.model_copy(update={"accuracy": found}))
+    assert "| keys right | 97.25 % |" in card
+    assert "`benchmarks/perception.py --seed 3`, 2026-11-25" in card
 
 
 def test_the_pictures_are_there_and_whole(made: Path) -> None:

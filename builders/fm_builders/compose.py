@@ -18,6 +18,7 @@ from fm_builders.captions import caption
 from fm_builders.facts import facts_of
 from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
+from fm_builders.measured import measured_for
 from fm_builders.packed import unpack
 from fm_builders.perception_models import model_ids
 from fm_builders.questions import ask
@@ -291,6 +292,9 @@ def _write(
         videos=videos,
         language=language,
     )
+    accuracy = measured_for(recipe, manifest.models)
+    if accuracy:
+        manifest = manifest.model_copy(update={"accuracy": accuracy})
     write_card(out, manifest)
     return write_manifest(out, manifest, hashes)
 

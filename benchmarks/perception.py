@@ -1,0 +1,438 @@
+"""How right the labels are, on clips whose truth is exact. ``--seed`` draws a fresh set; nothing is tuned on one.
+
+``truth``: questions about exact tracks, against the simulator's own judge, which knows nothing of our formulas.
+``jitter``: the same with boxes that tremble and a tenth of them gone. ``copypaste``: the embedded tier on real people
+on real backgrounds: tracks, and questions end to end; also the view's motion. ``speed``: what looking at a clip costs
+over bare decoding and forwards. ``memory``: a source of 10 s against one of 10 minutes. ``scenes``: rendering.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bench import Row, show
+from numpy.typing import NDArray
+
+from fm_builders.contacts import find_contacts
+from fm_builders.material import Material
+from fm_builders.measured import write_measured
+from fm_builders.perceive import perceive, working_size
+from fm_builders.perception_models import detectors_of, long_side, model_ids
+from fm_builders.questions import KINDS, ask
+from fm_builders.recipe import Perception, load_recipe
+from fm_builders.simulate import RENDERED, SCENES
+from fm_builders.simulate.film import Film, Seen
+from fm_builders.simulate.judge import Judge
+from fm_builders.simulate.score import Boxes, TrackScore, match, score_tracks
+from fm_builders.simulate.tables import LEAST_SHARE, Measured, measure
+from fm_builders.simulate.truth import Truth
+from fm_hub.claims import tracks_of
+from fm_hub.errors import UserError
+from fm_hub.records import Annotation, Clip, Question, Track
+from fm_hub.video import encode_clip, index_video, iter_frames, sample_times
+
+MOST_A_KIND, MOST_A_CLIP = 12, 60
+PARTS = ("truth", "jitter", "copypaste", "speed", "memory", "scenes")
+
+
+@dataclass
+class Tally:
+    """Right and wrong, and what was wrong."""
+
+    keys: Counter[bool] = field(default_factory=Counter)
+    distractors: Counter[bool] = field(default_factory=Counter)
+    counts: Counter[bool] = field(default_factory=Counter)
+    unjudged: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, question: Question, judge: Judge, where: str, phantoms: frozenset[str] = frozenset()) -> None:
+        """Hold every option of a question against the judge; a claim about a track that is nothing is wrong."""
+        for i, option in enumerate(question.options):
+            key = i == question.answer
+            holds = judge.holds(option.claim)
+            if tracks_of(option.claim) & phantoms:
+                holds = not key
+            if holds is None:
+                self.unjudged += 1
+                continue
+            right = holds == key
+            (self.keys if key else self.distractors)[right] += 1
+            if key and question.kind == "count":
+                self.counts[right] += 1
+            if not right:
+                self.wrong[f"{option.claim.predicate} {'key' if key else 'distractor'}"] += 1
+                text = f"{where} {option.claim.predicate} {option.claim.args} {option.claim.t0}-{option.claim.t1}"
+                self.examples.append(f"{text} margin {option.margin:.1f}")
+
+
+def share(counter: Counter[bool]) -> float:
+    """Percent right; 100 of nothing."""
+    total = counter[True] + counter[False]
+    return 100.0 * counter[True] / total if total else 100.0
+
+
+def scenes() -> list[str]:
+    """The scenes that can be shot here."""
+    rendered = importlib.util.find_spec("mujoco") is not None
+    if not rendered:
+        sys.stderr.write("MuJoCo is not installed (extra: simulate): copypaste alone\n")
+    return [*(RENDERED if rendered else ()), "copypaste"]
+
+
+def films(seed: int) -> Iterator[Film]:
+    """Films without end, one scene after the other."""
+    makers = [SCENES.load(name) for name in scenes()]
+    number = 0
+    while True:
+        for maker in makers:
+            yield maker(seed, number)
+        number += 1
+
+
+def row_of(film: Film, clip_id: str, sha256: str = "0" * 64) -> Clip:
+    """The row of a clip that lies in no dataset."""
+    n, wide, high = len(film.times), *film.size
+    facts: dict[str, Any] = {"t0": 0.0, "t1": film.seconds, "copied": True, "fps": 20.0, "width": wide, "height": high}
+    more: dict[str, Any] = {"n_frames": n, "duration": film.seconds + 0.05, "camera": "static", "split": "test"}
+    return Clip(clip_id, clip_id, f"videos/{clip_id}.mp4", sha256, **facts, **more, status="ok")
+
+
+def questions(a: Annotation) -> list[Question]:
+    """All that can be asked about a clip, within wide bounds."""
+    asked = ask(Material(a, 0.4), tuple(KINDS.table), seed=0, max_per_kind=MOST_A_KIND, max_per_clip=MOST_A_CLIP)
+    return asked.questions
+
+
+def shot(film: Film) -> Measured:
+    """The exact tables of a film, without its pictures."""
+    seen = [s.seen for s in film.shoot(False) if s.seen is not None]
+    return measure(film, row_of(film, film.name), seen, "exact")
+
+
+def jittered(a: Annotation, rng: np.random.Generator) -> Annotation:
+    """Boxes whose every side is off by up to 1 to 6 pixels, and a tenth of them not there."""
+    most = float(rng.uniform(1, 6))
+    tracks, points = [], {k.track_id: k for k in a.keypoints}
+    for t in a.tracks:
+        keep = rng.random(len(t.frame)) >= 0.1
+        box = t.bbox + rng.uniform(-most, most, t.bbox.shape)
+        box = np.concatenate([np.minimum(box[:, :2], box[:, 2:] - 1), np.maximum(box[:, 2:], box[:, :2] + 1)], 1)
+        inside = np.asarray(np.clip(box, 0, [a.clip.width, a.clip.height] * 2), np.float32)
+        tracks.append(replace(t, frame=t.frame[keep], bbox=inside[keep], score=t.score[keep], state=t.state[keep]))
+        if t.track_id in points:  # what a hand's points are worth is no better than its box
+            k = points[t.track_id]
+            xy = np.asarray(k.xy[keep] + rng.uniform(-most, most, k.xy[keep].shape), np.float32)
+            points[t.track_id] = replace(k, frame=k.frame[keep], xy=xy, conf=k.conf[keep])
+    tracks = [t for t in tracks if len(t.frame)]
+    return replace(a, tracks=tracks, keypoints=[k for k in points.values() if len(k.frame)], contacts=())
+
+
+def contact_iou(a: Annotation, truth: Truth) -> list[float]:
+    """Of each touch that was planned, how well the intervals that were found between the two cover it, 0..1."""
+    size = (a.clip.width, a.clip.height)
+    found = find_contacts(a.frames, a.camera, a.tracks, a.keypoints, size)
+    ids = {x.name: x.track for x in truth.things}
+    out = []
+    for touch in truth.touches:
+        pair = {ids[touch.a], ids[touch.b]}
+        grid = np.arange(0, float(truth.t[-1]), 0.01)
+        real = (grid >= touch.t0) & (grid <= touch.t1)
+        ours = np.zeros(len(grid), bool)
+        for c in found:
+            if {c.a, c.b} == pair:
+                ours |= (grid >= c.t0) & (grid <= c.t1)
+        out.append(float((real & ours).sum() / max((real | ours).sum(), 1)))
+    return out
+
+
+def on_tracks(chosen: argparse.Namespace) -> list[Row]:
+    """The rows ``truth`` and ``jitter``."""
+    exact, shaken, covers = Tally(), Tally(), []
+    number = asked = shaken_asked = 0
+    by_scene: dict[str, Tally] = defaultdict(Tally)
+    for film in films(chosen.seed):
+        if asked >= chosen.questions or time.perf_counter() > chosen.until:
+            break
+        made = shot(film)
+        judge, number = Judge(made.truth), number + 1
+        for q in questions(made.annotation):
+            asked += 1
+            exact.add(q, judge, film.name)
+            by_scene[film.scene].add(q, judge, film.name)
+        if "jitter" in chosen.parts:
+            a = jittered(made.annotation, np.random.default_rng([chosen.seed, number, 99]))
+            for q in questions(a):
+                shaken_asked += 1
+                shaken.add(q, judge, film.name)
+            covers += contact_iou(a, made.truth)
+    print(f"\n{asked} questions of {number} clips on exact tracks, {exact.unjudged} options not judged")
+    for scene, tally in sorted(by_scene.items()):
+        n = sum(tally.keys.values())
+        print(
+            f"  {scene}: {n} keys, {share(tally.keys):.2f} % right; distractors {share(tally.distractors):.2f} % false"
+        )
+    tell(exact)
+    rows = [
+        Row("exact tracks: questions", asked, "", ">=", 10_000),
+        Row("exact tracks: keys right", share(exact.keys), "%", ">=", 100),
+        Row("exact tracks: distractors false", share(exact.distractors), "%", ">=", 100),
+    ]
+    if "jitter" in chosen.parts:
+        print(f"\n{shaken_asked} questions on boxes that tremble")
+        tell(shaken)
+        rows += [
+            Row("boxes off by 1-6 px, 10 % gone: keys right", share(shaken.keys), "%", ">=", 98),
+            Row("the same: counts exact", share(shaken.counts), "%", ">=", 97),
+            Row("the same: contact interval IoU", float(np.mean(covers)) if covers else 0.0, "", ">=", 0.8),
+        ]
+    return rows
+
+
+def tell(tally: Tally) -> None:
+    """Print what was wrong, and the first cases."""
+    for what, n in tally.wrong.most_common():
+        print(f"  wrong: {what}: {n}")
+    for example in tally.examples[:8]:
+        print(f"    {example}")
+
+
+def boxes_of(seen: Sequence[Mapping[str, Seen]], film: Film) -> Boxes:
+    """The exact boxes of visible parts, as far as a fifth of the thing is seen."""
+    exact: dict[str, dict[int, NDArray[np.float64]]] = {name: {} for name in film.things}
+    for f, things in enumerate(seen):
+        for name, s in things.items():
+            if s.box is not None and s.share >= max(0.2, LEAST_SHARE):
+                exact[name][f] = np.array(s.box)
+    return {name: boxes for name, boxes in exact.items() if boxes}
+
+
+def found_boxes(tracks: Sequence[Track]) -> Boxes:
+    """The boxes of tracks where they were detected or interpolated."""
+    near = ((t, t.state < 2) for t in tracks if t.label != "hand")
+    return {t.track_id: {int(f): b.astype(float) for f, b in zip(t.frame[k], t.bbox[k], strict=True)} for t, k in near}
+
+
+def flow_errors(film: Film, ours: Any) -> tuple[list[float], bool]:
+    """Of each step of the view, how far our motion takes a 3 x 3 grid from the true one (mean, pixels); the class."""
+    true = film.view.camera("", film.size)
+    half = complex(film.size[0] / 2, film.size[1] / 2)
+    grid = np.array([complex(x, y) for x in (-0.8, 0, 0.8) for y in (-0.8, 0, 0.8)])
+    z = grid.real * half.real + 1j * grid.imag * half.imag
+    out = []
+    for g in range(1, len(true.frame)):
+        if ours.ok[g] and true.ok[g]:
+            a, b = (np.exp(c.dlogs[g] + 1j * c.droll[g]) * z + c.dx[g] + 1j * c.dy[g] for c in (true, ours))
+            out.append(float(np.abs(a - b).mean()))
+    return out, true.label == ours.label
+
+
+def signature(q: Question, names: Mapping[str, str]) -> tuple[str, str]:
+    """What a question is about, whatever the tracks are called and whenever exactly it is asked."""
+    args = q.template_args
+    for track, name in names.items():
+        args = args.replace(track, name)
+    return q.template.split("/")[0], args
+
+
+def on_pixels(chosen: argparse.Namespace) -> list[Row]:
+    """The rows ``copypaste``: the embedded tier on clips as a build would see them."""
+    maker = SCENES.load("copypaste")
+    bins: dict[str, TrackScore] = defaultdict(TrackScore)
+    tally, errors, classes = Tally(), [], Counter[bool]()
+    askable: set[tuple[Any, ...]] = set()
+    asked: set[tuple[Any, ...]] = set()
+    n_asked = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(chosen.clips):
+            if time.perf_counter() > chosen.until:
+                break
+            film = maker(chosen.seed, number)
+            seen: list[Mapping[str, Seen]] = []
+            path = Path(folder) / f"{number}.mp4"
+
+            def pictures(film: Film = film, seen: list[Mapping[str, Seen]] = seen) -> Iterator[Any]:
+                for s in film.shoot(True):
+                    if s.seen is not None:
+                        seen.append(s.seen)
+                    yield s.image
+
+            encode_clip(pictures(), film.times.tolist(), path)
+            exact = measure(film, row_of(film, film.name), seen, "exact")
+            index = index_video(path)
+            pts, t = sample_times(index, 10.0)
+            ours = perceive(index, t, film.name, "embedded")
+            path.unlink()
+            a = replace(
+                exact.annotation,
+                frames=replace(exact.annotation.frames, pts=pts),
+                camera=ours.camera,
+                tracks=ours.tracks,
+                keypoints=ours.keypoints,
+                contacts=ours.contacts,
+            )
+            real, found = boxes_of(seen, film), found_boxes(ours.tracks)
+            score = score_tracks(real, found)
+            for tag, value in (("all", ""), *film.tags.items()):
+                bins[f"{tag} {value}".strip()] += score
+            steps, right_class = flow_errors(film, ours.camera)
+            errors += steps
+            classes[right_class] += 1
+            names = match(real, found)
+            judge = Judge(exact.truth)
+            things = {x.name: x for x in exact.truth.things}
+            judge.things = {track: things[name] for track, name in names.items()}
+            phantoms = frozenset(t.track_id for t in ours.tracks) - set(names)
+            known = {x.track: x.name for x in exact.truth.things if x.track}
+            askable |= {(number, *signature(q, known)) for q in questions(exact.annotation)}
+            for q in questions(a):
+                n_asked += 1
+                tally.add(q, judge, film.name, phantoms)
+                asked.add((number, *signature(q, names)))
+    print(f"\nembedded on copypaste, {sum(classes.values())} clips, {n_asked} questions, {tally.unjudged} not judged")
+    print("| bin | recall@0.5 | IDF1 | HOTA | id switches | boxes |\n|---|---|---|---|---|---|")
+    for name, s in sorted(bins.items()):
+        print(f"| {name} | {s.recall:.3f} | {s.idf1:.3f} | {s.hota:.3f} | {s.switches} | {s.boxes} |")
+    tell(tally)
+    whole = bins["all"]
+    return [
+        Row("embedded: recall at IoU 0.5", 100 * whole.recall, "%", ">=", 97),
+        Row("embedded: IDF1", 100 * whole.idf1, "%", ">=", 90),
+        Row("embedded: HOTA", 100 * whole.hota, "%", ">=", 0),
+        Row("embedded: id switches a clip", whole.switches / max(sum(classes.values()), 1), "", "<=", 1),
+        Row("embedded, end to end: keys right", share(tally.keys), "%", ">=", 97),
+        Row(
+            "embedded, end to end: asked of the askable",
+            100 * len(asked & askable) / max(len(askable), 1),
+            "%",
+            ">=",
+            60,
+        ),
+        Row("camera: median flow error", float(np.median(errors)) if errors else 99.0, "px", "<=", 0.05),
+        Row("camera: wrong class", 100 - share(classes), "%", "<=", 2),
+    ]
+
+
+def speed(chosen: argparse.Namespace) -> list[Row]:
+    """CPU of perceiving against that of decoding and the detectors alone, on the same frames; the better of three."""
+    film = SCENES.load("copypaste")(chosen.seed, 0)
+    look = Perception()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        encode_clip((s.image for s in film.shoot(True) if s.image is not None), film.times.tolist(), path)
+        index = index_video(path)
+        _, t = sample_times(index, 10.0)
+        perceive(index, t[:5], "warm", "warm", look)
+        ratios = []
+        for _ in range(3):
+            start = time.process_time()
+            perceive(index, t, "c", "a", look)
+            ours = time.process_time() - start
+            eyes = detectors_of(look.detectors, look.settings)
+            small = working_size((index.width, index.height), min(look.max_side, long_side(look)))
+            start = time.process_time()
+            for _, frame in iter_frames(index, t.tolist(), size=small):
+                for eye in eyes:
+                    eye.detect(frame)
+            ratios.append(ours / (time.process_time() - start))
+    return [Row("annotate over bare decoding and forwards", min(ratios), "x", "<=", 1.15)]
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from fm_builders.build import build
+from fm_builders.recipe import load_recipe
+from fm_builders.sources import find_sources
+from fm_hub.video import encode_clip
+seconds, folder = int(sys.argv[1]), Path(sys.argv[2])
+random = np.random.default_rng(0)
+field = np.kron(random.integers(40, 215, (40, 60, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
+frames = (field[(i * 2) % 200 :][:240, (i * 3) % 400 :][:, :320] for i in range(seconds * 10))
+encode_clip(frames, [i / 10 for i in range(seconds * 10)], folder / "source.mp4", crf=30)
+recipe = load_recipe("default")
+recipe = recipe.model_copy(update={"perception": recipe.perception.model_copy(update={"detectors": ("nanodet",)})})
+build(find_sources([str(folder / "source.mp4")]), recipe, folder / "out", engine="inline")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def memory(chosen: argparse.Namespace) -> list[Row]:
+    """Peak memory of one process that builds from 10 s, and from 10 minutes (``--minutes``), of video."""
+    peaks = []
+    for seconds in (10, round(chosen.minutes * 60)):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-c", MEMORY, str(seconds), folder]
+            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        peaks.append(float(out.split()[-1]))
+    print(f"\npeak memory: {peaks[0]:.0f} MB of 10 s, {peaks[1]:.0f} MB of {chosen.minutes:g} min")
+    return [Row(f"memory of {chosen.minutes:g} min over 10 s of video", peaks[1] / peaks[0], "x", "<=", 1.1)]
+
+
+def rendering(chosen: argparse.Namespace) -> list[Row]:
+    """Frames rendered, measured and encoded a second of CPU, the median over clips of every rendered scene."""
+    rates = []
+    for name in scenes()[:-1]:
+        for number in range(2):
+            film = SCENES.load(name)(chosen.seed, number)
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.process_time()
+                images = (s.image for s in film.shoot(True) if s.image is not None)
+                encode_clip(images, film.times.tolist(), Path(folder) / "x.mp4")
+                rates.append(len(film.times) / (time.process_time() - start))
+        print(f"  {name}: {np.mean(rates[-2:]):.0f} frames a CPU second")
+    return (
+        [Row("rendered and encoded at 320x240", float(np.median(rates)), "frames/s/core", ">=", 150)] if rates else []
+    )
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="draws another set")
+    parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["truth", "jitter", "copypaste", "speed"])
+    parser.add_argument("--questions", type=int, default=10_000, help="questions on exact tracks")
+    parser.add_argument("--clips", type=int, default=40, help="clips that the embedded tier looks at")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the long video of the part memory")
+    parser.add_argument("--within", type=float, default=float("inf"), help="seconds after which no clip is begun")
+    parser.add_argument("--write", action="store_true", help="keep the figures in the package, for cards to print")
+    chosen = parser.parse_args()
+    chosen.until = time.perf_counter() + chosen.within
+    rows: list[Row] = []
+    try:
+        if {"truth", "jitter"} & set(chosen.parts):
+            rows += on_tracks(chosen)
+        for part, run in (("copypaste", on_pixels), ("speed", speed), ("memory", memory), ("scenes", rendering)):
+            if part in chosen.parts:
+                chosen.until = time.perf_counter() + chosen.within
+                rows += run(chosen)
+    except UserError as e:
+        sys.exit(str(e))
+    print()
+    show("perception", rows, chosen)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    if chosen.write:
+        command = f"benchmarks/perception.py --seed {chosen.seed} --parts {' '.join(chosen.parts)}"
+        when = datetime.datetime.now(datetime.UTC).date().isoformat()
+        recipe = load_recipe("default")
+        figures = [{"figure": r.figure, "value": round(r.value, 4), "unit": r.unit} for r in rows]
+        print(f"kept in {write_measured(recipe, model_ids(recipe.perception), figures, command, chosen.seed, when)}")
+
+
+if __name__ == "__main__":
+    main()
