@@ -22,6 +22,7 @@ __all__ = ["NAME", "activate"]
 NAME = "foundationmotion"
 _TARGET = "datasets.load"
 _FUNCTION = "dataset_module_factory"
+_DEFAULT = "mcq"
 
 
 def _patch(module: ModuleType) -> None:
@@ -38,9 +39,12 @@ def _patch(module: ModuleType) -> None:
     @functools.wraps(original)
     def dataset_module_factory(path: Any, *args: Any, **kwargs: Any) -> Any:
         repo = os.environ.get("FM_HUB_REPO")
-        if path == NAME and repo and not os.path.isdir(path):
-            path = repo
-        return original(path, *args, **kwargs)
+        if path != NAME or not repo or os.path.isdir(path):
+            return original(path, *args, **kwargs)
+        module = original(repo, *args, **kwargs)
+        if module.module_path.endswith(".cache"):  # offline: of several configs in the cache it would take none
+            module.builder_configs_parameters.default_config_name = _DEFAULT
+        return module
 
     dataset_module_factory._fm_hub_alias = True  # type: ignore[attr-defined]  # marks the patch, so that it is applied once
     setattr(module, _FUNCTION, dataset_module_factory)

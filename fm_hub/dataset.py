@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from fm_hub.manifest import MANIFEST, Manifest, read_manifest
 from fm_hub.tables import inside
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 __all__ = ["dataset_root", "load_dataset"]
 
@@ -75,16 +75,18 @@ def load_dataset(
     revision: str | None = None,
     videos: Videos = "path",
     n_frames: int = 16,
-) -> Dataset | DatasetDict:
+    streaming: bool = False,
+) -> Dataset | DatasetDict | IterableDataset | IterableDatasetDict:
     """Load one config of a dataset, as ``datasets.Dataset`` (with ``split``) or ``DatasetDict``.
 
     ``videos="path"`` adds a column ``video`` with the local file of each row; ``"frames"`` gives instead, when
     a row is read, ``n_frames`` uint8 RGB arrays (H, W, 3) spread over the row's view; None adds nothing.
 
     Of a repository only the files of this config and split are downloaded, and each video when a row of it is
-    read; to have all of them beforehand, ``fm-hub pull`` it. Raises :class:`UserError`.
+    read; to have all of them beforehand, ``fm-hub pull`` it. With ``streaming`` nothing is downloaded beforehand, and
+    the iterable kinds of ``datasets`` come back. Raises :class:`UserError`.
     """
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, DatasetDict, IterableDatasetDict
 
     if videos not in ("path", "frames", None):
         raise UserError(f"videos={videos!r}: give 'path', 'frames' or None")
@@ -94,13 +96,17 @@ def load_dataset(
     splits = _splits(manifest, config, split, name)
     shards = {s: [f for f in manifest.shards[config] if Path(f).name.startswith(f"{s}-")] for s in splits}
     remote = None if Path(name).is_dir() else _repository(name)
+    attach = videos if config != "benchmark_videos" else None
+    if streaming:
+        at = f"hf://datasets/{remote}@{root.name}" if remote else str(root.resolve())
+        flows = {p: _flow([f"{at}/{f}" for f in files], root, remote, attach, n_frames) for p, files in shards.items()}
+        return flows[split] if split else IterableDatasetDict(flows)
     if remote:
         # By commit, so that a release between two downloads is not mixed into this one.
         root = dataset_root(remote, root.name, [MANIFEST, *(f for files in shards.values() for f in files)])
     loaded: dict[str, Dataset] = {}
     for part, files in shards.items():
         table = Dataset.from_parquet([str(inside(root, f)) for f in files])
-        attach = videos if config != "benchmark_videos" else None
         loaded[part] = _with_videos(table, root, remote, attach, n_frames)
     return loaded[split] if split else DatasetDict(loaded)
 
@@ -131,20 +137,41 @@ def _with_videos(table: Dataset, root: Path, remote: str | None, videos: Videos,
         return table
     if "video" in table.column_names:  # where a release lies on the Hub; here is the file itself
         table = table.remove_columns("video")
+    if remote is None and videos == "path":
+        return table.add_column("video", [str(inside(root.resolve(), f)) for f in table["video_file"]])
+    return table.with_transform(_reader(root, remote, videos, n_frames))
+
+
+def _flow(files: list[str], root: Path, remote: str | None, videos: Videos, n_frames: int) -> IterableDataset:
+    """The rows of some files as they are read, with their videos."""
+    from datasets import load_dataset as load
+
+    with _one_line(remote or str(root), root.name):
+        flow = load("parquet", data_files=files, split="train", streaming=True)
+    columns = flow.column_names or []
+    if videos is None or "video_file" not in columns:
+        return flow
+    flow = flow.remove_columns("video") if "video" in columns else flow
+    return flow.map(_reader(root, remote, videos, n_frames), batched=True, batch_size=1)
+
+
+Batch = dict[str, list[Any]]
+
+
+def _reader(root: Path, remote: str | None, videos: Videos, n_frames: int) -> Callable[[Batch], Batch]:
+    """What adds the videos to rows when they are read."""
     base = root.resolve()
-    if remote is None:
-        table = table.add_column("video", [str(inside(base, f)) for f in table["video_file"]])
-        if videos == "path":
-            return table
 
-    def read(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        if remote is not None and "video_file" in batch:
-            batch = {**batch, "video": [_downloaded(base, remote, f) for f in batch["video_file"]]}
-        if videos == "path" or "video" not in batch:  # or other columns were selected
+    def read(batch: Batch) -> Batch:
+        if "video_file" not in batch:  # other columns were selected
             return batch
-        return {**batch, "video": [_frames(batch, i, n_frames) for i in range(len(batch["video"]))]}
+        here = [_downloaded(base, remote, f) if remote else str(inside(base, f)) for f in batch["video_file"]]
+        batch = {**batch, "video": here}
+        return (
+            {**batch, "video": [_frames(batch, i, n_frames) for i in range(len(here))]} if videos == "frames" else batch
+        )
 
-    return table.with_transform(read)
+    return read
 
 
 def _downloaded(root: Path, repo: str, name: str) -> str:

@@ -29,6 +29,7 @@ def hub(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
     with hub_in(tmp_path / "hub", monkeypatch) as running:
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", running.url)
         push(Request(made, R, work=tmp_path / "w"), api=HfApi(endpoint=running.url, token=TOKENS["owner"]))
         running.seen.clear()
         yield running
@@ -54,6 +55,20 @@ def test_only_what_is_needed_is_downloaded(hub: LoopbackHub, made: Path) -> None
 def test_frames_come_with_the_row(hub: LoopbackHub) -> None:
     rows = fm_hub.load_dataset(R, "qa", "test", videos="frames", n_frames=3)
     assert [f.ndim for f in rows[0]["video"]] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("where", ["hub", "folder"])
+def test_rows_stream_without_a_download_beforehand(hub: LoopbackHub, made: Path, where: str) -> None:
+    flow = fm_hub.load_dataset(R if where == "hub" else str(made), "mcq", "test", streaming=True)
+    assert not [f for f in fetched(hub) if f.endswith(".mp4")]
+    rows = iter(flow)
+    first = [next(rows) for _ in range(2)]
+    assert [Path(r["video"]).read_bytes() for r in first] == [(made / r["video_file"]).read_bytes() for r in first]
+    shown = next(iter(fm_hub.load_dataset(str(made), "qa", "test", videos="frames", n_frames=2, streaming=True)))
+    assert len(shown["video"]) == 2
+    if where == "hub":
+        assert any(s.status == 206 for s in hub.seen), "nothing was read by range"
+        assert list(fm_hub.load_dataset(R, "captions", videos=None, streaming=True)) == ["test"]
 
 
 def test_offline_what_is_cached_is_there_and_the_rest_is_said(
@@ -113,6 +128,40 @@ def test_a_broken_torchcodec_is_worked_around(made: Path, tmp_path: Path) -> Non
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}", "HF_HOME": str(tmp_path)}
     seen = subprocess.run([sys.executable, "-c", code, str(made)], capture_output=True, text=True, env=env, check=False)
     assert seen.stdout.strip() == "True", seen.stderr
+
+
+def test_the_bare_name_offline_with_several_configs_in_the_cache(hub: LoopbackHub, made: Path, tmp_path: Path) -> None:
+    code = (
+        "import fm_hub.alias\nfrom datasets import load_dataset\n"
+        "for a in (['qa'], ['captions'], ['mcq'], []):\n"
+        "    print(load_dataset('foundationmotion', *a, split='test').num_rows)"
+    )
+    env = {**os.environ, **settings(hub, tmp_path / "home"), "FM_HUB_REPO": R}
+    rows = read_manifest(made).counts
+    for offline in ("0", "1"):
+        seen = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**env, "HF_HUB_OFFLINE": offline},
+            cwd=tmp_path,
+            check=False,
+        )
+        assert seen.stdout.split() == [str(rows[c]["test"]) for c in ("qa", "captions", "mcq", "mcq")], seen.stderr[
+            -1500:
+        ]
+
+
+def test_what_this_rests_on_in_other_packages_is_still_so() -> None:
+    """Each of these once changed, or would break loading if it did: see docs/design.md §4."""
+    from datasets import Features, Value, Video
+    from datasets.load import CachedDatasetModuleFactory, DatasetModule
+
+    features = Features({"video": Video(decode=False), "n": Value("int32")})
+    assert Features.from_arrow_schema(features.arrow_schema) == features
+    made = DatasetModule("datasets.packaged_modules.cache.cache", "auto", {})
+    assert made.builder_configs_parameters.default_config_name is None
+    assert "packaged_modules.cache" in CachedDatasetModuleFactory.get_module.__code__.co_consts.__repr__()
 
 
 def test_the_bare_name_streams_and_loads_from_the_hub(hub: LoopbackHub, made: Path, tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ ROUTES: tuple[tuple[str, str, str, str], ...] = (
     ("branch", "DELETE", D + "/branch/{rev}", "api:delete_branch"),
     ("tag", "POST", D + "/tag/{rev}", "api:create_tag"),
     ("tag", "DELETE", D + "/tag/{rev}", "api:delete_tag"),
-    ("discussions", "GET", D + "/discussions", "api:discussions"),
-    ("open-discussion", "POST", D + "/discussions", "api:open_discussion"),
-    ("discussion", "GET", D + "/discussions/{num}", "api:discussion"),
-    ("post", "POST", D + "/discussions/{num}/{action}", "api:post_to_discussion"),
+    ("discussions", "GET", D + "/discussions", "discussions:discussions"),
+    ("open-discussion", "POST", D + "/discussions", "discussions:open_discussion"),
+    ("discussion", "GET", D + "/discussions/{num}", "discussions:discussion"),
+    ("post", "POST", D + "/discussions/{num}/{action}", "discussions:post_to_discussion"),
     ("xet-token", "GET", D + "/xet-read-token/{rev}", "api:xet_token"),
     ("xet-token", "GET", D + "/xet-write-token/{rev}", "api:xet_token"),
     ("lfs-batch", "POST", "/datasets/{owner}/{name}.git/info/lfs/objects/batch", "api:lfs_batch"),
@@ -75,9 +75,9 @@ def make_app(hub: Any, faults: Any, log: Callable[[Seen], None]) -> Any:
     """The ASGI application of a hub."""
     from starlette.routing import Route, Router
 
-    from fm_hub.hubserver import api, transfer
+    from fm_hub.hubserver import api, discussions, transfer
 
-    modules = {"api": api, "transfer": transfer}
+    modules = {"api": api, "discussions": discussions, "transfer": transfer}
     routes = []
     for kind, method, path, target in ROUTES:
         module, _, name = target.partition(":")

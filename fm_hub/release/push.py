@@ -258,9 +258,8 @@ class _Push:
         num = self.journal.get("pull-request", "num") or next(iter(self.remote.pull_requests(self.title)), None)
         if not num:
             self.say("opening a draft pull request")
-            num = self.remote.open_pull_request(
-                self.title, "A release of fm-hub, verified at this ref before it is merged."
-            )
+            text = "A release of fm-hub, verified at this ref before it is merged."
+            num = self.remote.open_pull_request(self.title, text)
         self.journal.note("pull-request", num=num)
         status, merged = self.remote.pull_request(num)
         if not merged:
