@@ -23,9 +23,9 @@ from fm_hub.cards import check_card
 from fm_hub.errors import BadOutput, Conflict, HubError, UnknownName, UserError
 from fm_hub.hubserver.server import LoopbackHub
 from fm_hub.manifest import MANIFEST, file_sha256, read_manifest, write_manifest
-from fm_hub.release.journal import Journal
+from fm_hub.release.journal import Journal, locked
 from fm_hub.release.pull import pull, split_revision
-from fm_hub.release.push import Release, Request, _locked, push
+from fm_hub.release.push import Release, Request, push
 from fm_hub.release.remote import Remote, hub_errors
 from fm_hub.release.restore import redact, rollback
 from fm_hub.release.versions import LEVELS, Version, check_version
@@ -235,7 +235,7 @@ def test_a_release_whose_answer_was_lost_is_tagged_where_it_landed(
 
 def test_two_releases_of_one_folder_do_not_mix(api: HfApi, hub: LoopbackHub, two: Path, tmp_path: Path) -> None:
     request = Request(two, R, work=tmp_path / "w")
-    with _locked(request.folder), pytest.raises(BadOutput, match="another release is at work"):
+    with locked(request.folder), pytest.raises(BadOutput, match="another release is at work"):
         push(request, api=api)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal"]
+from fm_hub.errors import BadOutput
+
+__all__ = ["Journal", "locked"]
 
 
 class Journal:
@@ -48,3 +53,19 @@ class Journal:
         with open(self.path, "rb") as f:
             f.seek(-1, os.SEEK_END)
             return f.read(1) == b"\n"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One release of a folder to a repository at a time."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(folder.with_name(f"{folder.name}.lock"), "w")  # noqa: SIM115 - held until the end of the block
+    except OSError as e:
+        raise BadOutput(f"{folder.parent}: cannot be written: {e.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadOutput(f"{folder}: another release is at work there; wait for it") from None
+        yield

@@ -8,7 +8,6 @@ Hub's own list of files is the verified one, and main shows the old release or t
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -16,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fm_hub.errors import BadOutput, Conflict, HubError, UserError
-from fm_hub.manifest import MANIFEST, OtherSchema, file_sha256, read_manifest
+from fm_hub.errors import Conflict, HubError, UserError
+from fm_hub.manifest import MANIFEST, OtherSchema, read_manifest
 from fm_hub.release.folding import Folded, fold, pending
 from fm_hub.release.growth import Before, link
-from fm_hub.release.journal import Journal
+from fm_hub.release.journal import Journal, locked
 from fm_hub.release.plan import Plan, make_plan
 from fm_hub.release.remote import Remote
-from fm_hub.release.stage import Staged, check_tree, stage
+from fm_hub.release.stage import Staged, check_tree, stage, staged_before
 from fm_hub.release.versions import Level, Version, check_version
 
 if TYPE_CHECKING:
@@ -82,24 +81,8 @@ def push(
     After an error that is not a :class:`Conflict` the same call with ``resume`` goes on where it stopped.
     """
     remote = Remote(request.repo, api)
-    with _locked(request.folder):
+    with locked(request.folder):
         return _push(request, remote, dry_run=dry_run, resume=resume, restart=restart, say=say)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One release of a folder to a repository at a time."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(folder.with_name(f"{folder.name}.lock"), "w")  # noqa: SIM115 - held until the end of the block
-    except OSError as e:
-        raise BadOutput(f"{folder.parent}: cannot be written: {e.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadOutput(f"{folder}: another release is at work there; wait for it") from None
-        yield
 
 
 def _push(request: Request, remote: Remote, *, dry_run: bool, resume: bool, restart: bool, say: Say) -> Release:
@@ -187,12 +170,9 @@ def _folded(
 
 def _restored(request: Request, journal: Journal) -> tuple[Staged, Plan]:
     """The staged tree and the plan of a journal, if they are still what they were."""
-    tree = request.folder / "tree" / request.repo.partition("/")[2]
-    known = tree / MANIFEST
-    if not known.is_file() or file_sha256(known).sha256 != journal.get("begin", "manifest"):
-        raise UserError(f"{tree}: the staged tree is gone or changed; start again with --restart")
     plan = Plan.of(journal.steps["plan"])
-    return Staged(tree, read_manifest(tree), {}, plan.level), plan
+    tree = request.folder / "tree" / request.repo.partition("/")[2]
+    return staged_before(tree, journal.get("begin", "manifest"), plan.level), plan
 
 
 class _Push:

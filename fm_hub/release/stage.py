@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fm_hub.cards import write_card
 from fm_hub.contributions import FOLDER, STATEMENT, parse_statement
-from fm_hub.errors import BadDataset
+from fm_hub.errors import BadDataset, UserError
 from fm_hub.manifest import (
     FETCH,
     MANIFEST,
@@ -26,7 +26,7 @@ from fm_hub.release.growth import Before, Change, compare, link, write_shards
 from fm_hub.release.versions import Level, Version
 from fm_hub.tables import inside, read_table
 
-__all__ = ["Staged", "check_tree", "stage"]
+__all__ = ["Staged", "check_tree", "stage", "staged_before"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,14 @@ def stage(
     staged = _measured(manifest, out, shards, str(version), repo, redacted)
     write_card(out, staged)
     return Staged(out, write_manifest(out, staged), changes, level)
+
+
+def staged_before(tree: Path, manifest_sha256: str, level: Level) -> Staged:
+    """A tree that was staged before. Raises :class:`UserError` if it is not what it was."""
+    known = tree / MANIFEST
+    if not known.is_file() or file_sha256(known).sha256 != manifest_sha256:
+        raise UserError(f"{tree}: the staged tree is gone or changed; start again with --restart")
+    return Staged(tree, read_manifest(tree), {}, level)
 
 
 def _link_videos(root: Path, out: Path, names: Sequence[str]) -> None:
