@@ -23,6 +23,7 @@ from fm_builders.packed import unpack
 from fm_builders.perception_models import model_ids
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
+from fm_builders.shortcuts import filtered, scored
 from fm_builders.store import Store, clip_name
 from fm_hub import __version__
 from fm_hub.cards import write_card
@@ -127,8 +128,27 @@ def compose(
     hashes = _place_videos(composed, out, store, torn) if videos else {}
     if torn:
         raise Absent(store.storage.location, sorted(torn))
+    _score(composed, recipe)
     worded = language.record() if language else {}
     return _write(composed, recipe, out, hashes, videos=videos, language=worded)
+
+
+def _score(composed: Composed, recipe: Recipe) -> None:
+    """Record how far questions are answered without their video; leave out of the benchmark what words alone answer."""
+    mcq = [q for split in SPLITS for q in composed.rows.get(("mcq", split), ())]
+    known = {q.question_id: q for q in scored(mcq)}
+    benchmark = [known[q.question_id] for q in composed.rows.get(("benchmark", "test"), ())]
+    gone: frozenset[str] = frozenset()
+    if recipe.quality.text_only:
+        benchmark, gone = filtered(benchmark, recipe.seed)
+        known |= {q.question_id: q for q in benchmark}
+    for split in SPLITS:
+        if ("mcq", split) in composed.rows:
+            composed.rows["mcq", split] = [known[q.question_id] for q in composed.rows["mcq", split]]
+    if benchmark:
+        composed.rows["benchmark", "test"] = [q for q in benchmark if q.question_id not in gone]
+        composed.dropped["TextAlone"] += len(gone)
+        composed.dropped = +composed.dropped
 
 
 def _check_drop(composed: Composed, drop: Collection[str]) -> None:

@@ -152,6 +152,15 @@ class LanguageUse(_Part):
     questions_a_clip: int = Field(default=4, ge=1, le=16)
 
 
+class Quality(_Part):
+    """What questions have to stand.
+
+    With ``text_only``, benchmark questions that a classifier of words answers too often leave it (extra ``quality``).
+    """
+
+    text_only: bool = False
+
+
 class Splits(_Part):
     """Shares of the source videos; the rest is the test split, of which the benchmark is made."""
 
@@ -176,6 +185,7 @@ class Recipe(_Part):
     perception: Perception = Perception()
     compose: Compose = Compose()
     language: LanguageUse = LanguageUse()
+    quality: Quality = Quality()
     splits: Splits = Splits()
     publish: Publish = Publish()
 

@@ -1,0 +1,149 @@
+"""A classifier that never sees the video: which option is right, by words, place and length alone.
+
+It is trained on other source videos than those it answers. Where it is right more often than chance, the benchmark
+asks what can be guessed; :func:`guessed` names the questions that have to leave so that it is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fm_builders.balance import option_key, surplus
+from fm_hub.errors import MissingExtra
+from fm_hub.records import Question
+
+__all__ = ["FOLDS", "features", "guessed"]
+
+FOLDS, ROUNDS = 5, 3
+BINS = 4
+MOST = 30_000
+"""Questions that one classifier is trained on, chosen by id."""
+MIN_SOURCES = 20
+
+
+def features(q: Question) -> list[list[str]]:
+    """For each option what may give it away: its claim, alone and beside others and words of the question; its form."""
+    family = q.template.partition("/")[0]
+    keys = [option_key(q, i) for i in range(len(q.options))]
+    together = "; ".join(sorted(keys))
+    words = sorted(set(re.findall(r"[a-z]+", q.text.lower())))
+    lengths = [len(o.text) for o in q.options]
+    numbers = [int(m[0]) if (m := re.search(r"\d+", o.text)) else -1 for o in q.options]
+    out = []
+    for i, (option, key) in enumerate(zip(q.options, keys, strict=True)):
+        said = set(re.findall(r"[a-z]+", option.text.lower()))
+        at = f"{family}|{key}"
+        form = (
+            f"place {i} of {len(keys)}",
+            f"longer than {sum(x < lengths[i] for x in lengths)}",
+            f"shorter than {sum(x > lengths[i] for x in lengths)}",
+            f"above {sum(x < numbers[i] for x in numbers)}",
+            f"shares {len(said & set(words))}",
+        )
+        out.append(
+            [
+                at,
+                f"{at}|{together}",
+                *(f"{at}|{w}" for w in words),
+                *(f"{family}|says {w}" for w in said),
+                *form,
+                *(f"{family}|{x}" for x in form),
+            ]
+        )
+    return out
+
+
+def guessed(questions: Sequence[Question], seed: int = 0) -> tuple[frozenset[str], NDArray[np.float64] | None]:
+    """Ids of questions to leave out, and the share that the classifier gives the key of each question.
+
+    First the answers are made even (:mod:`fm_builders.balance`). Then, within a kind of wording and a range of the
+    classifier's confidence, it should be right as often as chance: where it is right more often, as many of the
+    questions that it gets right leave, by id, as makes that so, and it begins again with what is left. None where
+    there are under 20 source videos, which say nothing. Raises :class:`~fm_hub.errors.MissingExtra`.
+    """
+    made = [features(q) for q in questions]
+    shares = _shares(questions, made, seed)
+    if shares is None:
+        return frozenset(), None
+    first = np.array([p[q.answer] for p, q in zip(shares, questions, strict=True)])
+    uneven = surplus(questions)
+    left = [i for i in range(len(questions)) if i not in uneven]
+    for turn in range(1, ROUNDS + 1):
+        shares = _shares([questions[i] for i in left], [made[i] for i in left], seed + turn)
+        gone = _surplus([questions[i] for i in left], shares) if shares else set()
+        if not gone:
+            break
+        left = [i for j, i in enumerate(left) if j not in gone]
+        uneven = surplus([questions[i] for i in left])
+        left = [i for j, i in enumerate(left) if j not in uneven]
+    kept = {questions[i].question_id for i in left}
+    return frozenset(q.question_id for q in questions) - kept, first
+
+
+def _surplus(questions: Sequence[Question], shares: Sequence[NDArray[np.float64]]) -> set[int]:
+    """Places of questions whose guess is right, so many that a guess is right as often as chance."""
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for i, q in enumerate(questions):
+        groups[q.template.partition("/")[0], len(q.options)].append(i)
+    gone: set[int] = set()
+    for (_, n), members in groups.items():
+        members.sort(key=lambda i: (-float(shares[i].max()), questions[i].question_id))
+        for part in np.array_split(np.array(members), min(BINS, max(1, len(members) // 40))):
+            right = [int(i) for i in part if int(shares[i].argmax()) == questions[i].answer]
+            fair = (len(part) - len(right)) / (n - 1)
+            right.sort(key=lambda i: hashlib.sha256(questions[i].question_id.encode()).digest())
+            gone.update(right[round(fair) :])
+    return gone
+
+
+def _shares(
+    questions: Sequence[Question], made: Sequence[list[list[str]]], seed: int
+) -> list[NDArray[np.float64]] | None:
+    """For each question the share that each of its options gets from a classifier of other source videos."""
+    try:
+        from sklearn.feature_extraction import FeatureHasher
+        from sklearn.linear_model import SGDClassifier
+    except ModuleNotFoundError:
+        raise MissingExtra("the classifier that never sees a video", "quality") from None
+    if len({q.source_id for q in questions}) < MIN_SOURCES:
+        return None
+    fold = np.array([_number(q.source_id, seed) % FOLDS for q in questions])
+    hashed = FeatureHasher(1 << 18, input_type="string").transform(o for options in made for o in options)
+    sizes = np.array([len(q.options) for q in questions])
+    ends = np.cumsum(sizes)
+    right = np.zeros(int(ends[-1]), bool)
+    right[ends - sizes + np.array([q.answer for q in questions])] = True
+    row_fold = np.repeat(fold, sizes)
+    chosen = np.repeat(_chosen(questions), sizes)
+    scores = np.zeros(len(right))
+    for k in range(FOLDS):
+        train, test = np.nonzero((row_fold != k) & chosen)[0], row_fold == k
+        if not test.any():
+            continue
+        model = SGDClassifier(loss="log_loss", alpha=3e-5, max_iter=12, tol=None, random_state=seed, average=True)
+        model.fit(hashed[train], right[train])
+        scores[test] = model.decision_function(hashed[test])
+    out = []
+    for a, b in zip(ends - sizes, ends, strict=True):
+        p = np.exp(scores[a:b] - scores[a:b].max())
+        out.append(p / p.sum())
+    return out
+
+
+def _chosen(questions: Sequence[Question]) -> NDArray[np.bool_]:
+    if len(questions) <= MOST:
+        return np.ones(len(questions), bool)
+    order = sorted(range(len(questions)), key=lambda i: questions[i].question_id)
+    out = np.zeros(len(questions), bool)
+    out[order[:MOST]] = True
+    return out
+
+
+def _number(text: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:8], "big")
