@@ -13,6 +13,7 @@ from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.contacts import find_contacts
 from fm_builders.detectors import UNKNOWN, Detections
+from fm_builders.detectors.looks import looks
 from fm_builders.perception_models import detectors_of, follower_of, long_side, pose_of, tracker_of
 from fm_builders.poses import Pose
 from fm_builders.poses.whole_body import hands_of, merged, with_points
@@ -114,7 +115,7 @@ def _found(
         found = Detections.concat([eye.detect(frame) for eye in eyes])
         if pose is not None and look.pose is not None:
             found = _posed(pose, look.pose, frame, len(seen), found, held)
-        found = _rescaled(found, small, size)
+        found = _rescaled(replace(found, look=looks(frame, found.bbox)), small, size)
         followed = np.array([sight.bbox for _, sight in held]).reshape(-1, 4) * np.tile(_scale(small, size), 2)
         estimator.add(frame, np.concatenate([followed, found.bbox[found.score >= MASKED_SCORE]]))
         seen.append(found)

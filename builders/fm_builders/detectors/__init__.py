@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from fm_builders.settings import Settings
 from fm_hub.registry import Registry
 
-__all__ = ["DETECTORS", "KEYPOINT_KINDS", "UNKNOWN", "Detections", "Detector"]
+__all__ = ["DETECTORS", "KEYPOINT_KINDS", "LOOK", "UNKNOWN", "Detections", "Detector"]
 
+#: How many numbers say what a detection looks like (:mod:`fm_builders.detectors.looks`).
+LOOK = 32
 #: The label of what moves and has no name.
 UNKNOWN = "unknown object"
 
@@ -35,7 +37,8 @@ class Detections:
     are joined by ``+``). ``keypoints`` (N, K, 2) float32 pixels, ``conf`` (N, K) float32 in 0..1, ``kind``
     N words of :data:`KEYPOINT_KINDS`; K is that of the largest kind present, a row with fewer points is
     filled with NaN and confidence 0. ``side`` (N,) float32 in -1..1 says of a hand whether it is a left one (-1) or
-    a right one (1) of its owner's body; 0 where nothing is known.
+    a right one (1) of its owner's body; 0 where nothing is known. ``look`` (N, LOOK) float32 is a histogram of its
+    colours, 0 where there is none: a detector leaves it so, and the pass over the frames fills it in.
     """
 
     bbox: NDArray[np.float32]
@@ -46,6 +49,7 @@ class Detections:
     conf: NDArray[np.float32]
     kind: tuple[str, ...]
     side: NDArray[np.float32]
+    look: NDArray[np.float32]
 
     @staticmethod
     def of(
@@ -75,6 +79,7 @@ class Detections:
             conf=np.asarray(confidence, np.float32).reshape(n, -1) if n else np.empty((0, k), np.float32),
             kind=(kind,) * n,
             side=np.zeros(n, np.float32) if side is None else np.asarray(side, np.float32).reshape(-1),
+            look=np.zeros((n, LOOK), np.float32),
         )
         lengths = {len(boxes), len(made.score), len(made.side)}
         if not (lengths == {n} and made.keypoints.shape[1] == made.conf.shape[1] == k):
@@ -102,6 +107,7 @@ class Detections:
             conf=np.concatenate([_padded(p.conf, k, 0.0) for p in parts]),
             kind=tuple(w for p in parts for w in p.kind),
             side=np.concatenate([p.side for p in parts]),
+            look=np.concatenate([p.look for p in parts]),
         )
 
     def take(self, index: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> Detections:
@@ -116,6 +122,7 @@ class Detections:
             conf=self.conf[rows],
             kind=tuple(self.kind[i] for i in rows),
             side=self.side[rows],
+            look=self.look[rows],
         )
 
     def __len__(self) -> int:

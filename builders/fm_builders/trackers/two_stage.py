@@ -32,15 +32,21 @@ MAX_GROWTH = 1.8  # of the size, from one detection to the next
 STOPPED = 0.6  # weight of the last box against the expected one
 MEET = 0.3  # IoU at which boxes may be joined however far the centres are
 EXTEND_IOU = 0.4
+SAME_LOOK, UNLIKE = 0.8, 0.4  # likeness below which a detection looks like another thing, and the weight of what lacks
+SURE_LOOK, LONG_GAP = 0.9, 2.0  # likeness by which a thing is known again after this many seconds
 LEAST = 0.15  # similarity of a pair that is worth joining
+
+
+Look = NDArray[np.float32]
 
 
 class _Open:
     """A track that is being built: the detections (frame, index in the frame) that are its own."""
 
-    def __init__(self, group: str, label: str, frame: int, index: int, motion: Motion) -> None:
+    def __init__(self, group: str, label: str, frame: int, index: int, motion: Motion, look: Look) -> None:
         self.group, self.label, self.motion = group, label, motion
         self.hits = [(frame, index)]
+        self.look = look
 
 
 # Labels within a group may follow each other in one track, because detectors waver between them.
@@ -90,18 +96,19 @@ def _believed(track: _Open, detections: Sequence[Detections]) -> bool:
 def _advance(tracks: list[_Open], found: Detections, frame: int, t: float) -> None:
     """Continue tracks with the detections of one frame, then begin new ones."""
     free = np.ones(len(found), bool)
-    waiting = [track for track in tracks if t - track.motion.time <= MAX_GAP]
-    for chosen, longest in ((found.score >= HIGH, MAX_GAP), (found.score < HIGH, WEAK_GAP)):
+    waiting = [track for track in tracks if t - track.motion.time <= LONG_GAP]
+    for chosen, longest in ((found.score >= HIGH, LONG_GAP), (found.score < HIGH, WEAK_GAP)):
         index = np.flatnonzero(free & chosen)
         able = [track for track in waiting if t - track.motion.time <= longest]
         for track, i in _pairs(able, found.take(index), t):
             track.motion.seen(found.bbox[index[i]], t)
             track.hits.append((frame, int(index[i])))
+            track.look = found.look[index[i]] if not track.look.any() else 0.8 * track.look + 0.2 * found.look[index[i]]
             free[index[i]] = False
             waiting.remove(track)
     for new in np.flatnonzero(free & (found.score >= START)).tolist():
         label = found.label[new]
-        tracks.append(_Open(_group(label), label, frame, new, Motion(found.bbox[new], t)))
+        tracks.append(_Open(_group(label), label, frame, new, Motion(found.bbox[new], t), found.look[new]))
 
 
 def _pairs(tracks: list[_Open], found: Detections, t: float) -> list[tuple[_Open, int]]:
@@ -133,7 +140,21 @@ def _similarity(tracks: list[_Open], found: Detections, t: float) -> NDArray[np.
         near = np.clip(1 - distance / reach[:, None], 0, 1)
         value = weight * (overlap + 0.5 * near - 0.2 * growth - 0.1 * ~label)
         similar = np.maximum(similar, np.where((near > 0) | (overlap >= MEET), value, -1.0))
-    return np.where(group & (growth <= np.log(MAX_GROWTH)), similar, -1.0)
+    gap = np.array([t - track.motion.time for track in tracks])[:, None]
+    like, known = _likeness(tracks, found)
+    unlike = (
+        UNLIKE * np.clip(SAME_LOOK - like, 0, None) * np.where(gap > WEAK_GAP, 2, 1)
+    )  # after a loss, looks count more
+    similar = np.where(similar > 0, similar - np.where(known, unlike, 0.0), similar)
+    lasting = (gap <= MAX_GAP) | (known & (like >= SURE_LOOK))
+    return np.where(group & (growth <= np.log(MAX_GROWTH)) & lasting, similar, -1.0)
+
+
+def _likeness(tracks: list[_Open], found: Detections) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(tracks, detections): how alike they look in 0..1 (Bhattacharyya's coefficient), and where both are known."""
+    mine = np.sqrt(np.array([track.look for track in tracks], np.float64))
+    like: NDArray[np.float64] = mine @ np.sqrt(found.look.astype(np.float64)).T
+    return like, mine.any(1)[:, None] & found.look.any(1)[None]
 
 
 def _extend_back(tracks: list[_Open], detections: Sequence[Detections], t: NDArray[np.float64]) -> None:
