@@ -118,7 +118,7 @@ class _Pen:
                 self.pen.line(ends, fill=colour, width=self.unit)
 
     def tag(self, text: str, colour: str, x: float, y: float) -> None:
-        text = text if len(text) <= 28 else f"{text[:27]}…"
+        text = text if len(text) <= 60 else f"{text[:59]}…"
         left, top, right, bottom = self.pen.textbbox((0, 0), text, font=self.font)
         w, h = right - left + 6, bottom - top + 6
         x = min(max(0.0, x), max(0.0, self.width - w))

@@ -33,7 +33,7 @@ STOPPED = 0.6  # weight of the last box against the expected one
 MEET = 0.3  # IoU at which boxes may be joined however far the centres are
 EXTEND_IOU = 0.4
 SAME_LOOK, UNLIKE = 0.8, 0.4  # likeness below which a detection looks like another thing, and the weight of what lacks
-SURE_LOOK, LONG_GAP = 0.9, 2.0  # likeness by which a thing is known again after this many seconds
+SURE_LOOK, LONG_GAP = 0.95, 2.0  # likeness by which a thing is known again after this many seconds
 LEAST = 0.15  # similarity of a pair that is worth joining
 
 
@@ -154,7 +154,8 @@ def _likeness(tracks: list[_Open], found: Detections) -> tuple[NDArray[np.float6
     """(tracks, detections): how alike they look in 0..1 (Bhattacharyya's coefficient), and where both are known."""
     mine = np.sqrt(np.array([track.look for track in tracks], np.float64))
     like: NDArray[np.float64] = mine @ np.sqrt(found.look.astype(np.float64)).T
-    return like, mine.any(1)[:, None] & found.look.any(1)[None]
+    known = (mine.sum(1) > 0)[:, None] & (found.look.sum(1) > 0)[None]
+    return like, known
 
 
 def _extend_back(tracks: list[_Open], detections: Sequence[Detections], t: NDArray[np.float64]) -> None:
