@@ -17,7 +17,8 @@ from fm_builders.show.page import page
 from fm_builders.show.shown import Shown, of_dataset, of_file
 from fm_hub.cli import main
 from fm_hub.errors import UserError
-from fm_hub.records import Contact
+from fm_hub.masks import encode
+from fm_hub.records import Contact, Masks
 from fm_hub.tables import read_table
 from fm_hub.video import encode_clip, index_video, read_frames
 
@@ -97,6 +98,13 @@ def test_contacts_and_the_views_pace_are_drawn(shown: Shown) -> None:
     plain = draw(grey, a, 0.5, styles_of(a))
     assert (draw(grey, with_contact, 0.5, styles_of(a)) != plain).any()
     assert (draw(grey, with_contact, 1.5, styles_of(a)) == draw(grey, a, 1.5, styles_of(a))).all()
+    left = np.arange(64)[None].repeat(36, 0) < 32
+    masks = Masks(a.clip.clip_id, one, 36, 64, np.arange(len(a.frames.t)), (encode(left),) * len(a.frames.t))
+    masked = (draw(grey, replace(a, masks=[masks]), 0.5, styles_of(a)) != plain).any(2)
+    half = a.clip.width // 2
+    assert masked[:, : half - 20].mean() > 0.8
+    assert not masked[:, half + 20 :].any()
+    assert data_of(page(replace(shown, annotation=replace(a, masks=[masks]))))["masks"][0]["size"] == [36, 64]  # type: ignore[index]
     camera = replace(a.camera, label="moving", dx=np.full(len(a.frames.t), 2.0))
     pace = Moment(replace(a, camera=camera), 1.0).pace()
     assert pace is not None

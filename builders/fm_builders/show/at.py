@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.boxes import centre
-from fm_hub.records import VISIBLE, Annotation, Keypoints, Track
+from fm_hub.masks import decode
+from fm_hub.records import VISIBLE, Annotation, Keypoints, Masks, Track
 
 __all__ = ["BONES", "COLOURS", "Moment", "Style", "styles_of"]
 
@@ -79,6 +80,13 @@ class Moment:
             return None
         xy = (1 - self.share) * keypoints.xy[i].astype(np.float64) + self.share * keypoints.xy[j]
         return xy, np.minimum(keypoints.conf[i], keypoints.conf[j]) >= POINT_FLOOR
+
+    def mask(self, masks: Masks) -> NDArray[np.bool_] | None:
+        """The mask (H, W), of any size over the whole frame, of the sampled frame before; None where there is none."""
+        k = int(np.searchsorted(masks.frame, self.before))
+        if k == len(masks.frame) or masks.frame[k] != self.before:
+            return None
+        return decode(masks.counts[k], masks.height, masks.width)
 
     def trail(self, track: Track) -> NDArray[np.float64]:
         """(N, 2) the centres of the sightings of the last moments, oldest first."""

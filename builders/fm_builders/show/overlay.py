@@ -19,6 +19,7 @@ __all__ = ["draw", "write_overlay"]
 
 LONG_SIDE = 1280
 DASH = 8
+MASK_ALPHA = 90
 ARROW_S = 0.35  # seconds of the view's motion that its arrow is long
 WORDS = {"touch": "touches", "hold": "holds"}
 
@@ -50,6 +51,12 @@ def draw(picture: Image8, annotation: Annotation, t: float, styles: dict[str, St
     canvas = Image.fromarray(picture).convert("RGBA")
     layer = Image.new("RGBA", canvas.size, (0, 0, 0, 0))
     pen = _Pen(layer, canvas.width / annotation.clip.width, Moment(annotation, t))
+    for masks in annotation.masks:
+        mask = pen.moment.mask(masks)
+        if mask is not None:
+            shape = Image.fromarray((mask * MASK_ALPHA).astype(np.uint8)).resize(layer.size, Image.Resampling.NEAREST)
+            colour = Image.new("RGBA", layer.size, _rgba(styles[masks.track_id].colour, 255))
+            layer.paste(colour, (0, 0), shape)
     for track in annotation.tracks:
         pen.trail(track, styles[track.track_id])
     for keypoints in annotation.keypoints:

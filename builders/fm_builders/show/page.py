@@ -122,6 +122,15 @@ def _told(shown: Shown) -> dict[str, Any]:
             }
             for k in a.keypoints
         ],
+        "masks": [
+            {
+                "id": m.track_id,
+                "size": [m.height, m.width],
+                "frame": m.frame.tolist(),
+                "counts": [c.tolist() for c in m.counts],
+            }
+            for m in a.masks
+        ],
         "contacts": [{"a": c.a, "b": c.b, "kind": c.kind, "t0": c.t0, "t1": c.t1} for c in a.contacts],
         "pace": [_pace(Moment(a, float(t))) for t in a.frames.t],
         "label": a.camera.label,

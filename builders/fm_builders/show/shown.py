@@ -75,7 +75,7 @@ def of_file(path: Path, recipe: Recipe) -> Shown:
         camera_score=paper_score(seen.camera, size),
     )
     frames = Frames(clip_id, np.arange(len(t), dtype=np.int32), pts, t)
-    annotation = Annotation(clip, frames, seen.camera, seen.tracks, seen.keypoints, seen.contacts)
+    annotation = Annotation(clip, frames, seen.camera, seen.tracks, seen.keypoints, seen.contacts, seen.masks)
     m, c = Material(annotation, recipe.compose.min_quality), recipe.compose
     asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=c.max_per_kind, max_per_clip=c.max_per_clip)
     text = caption(m, seed=recipe.seed)
@@ -106,7 +106,7 @@ def of_dataset(clip: str, dataset: str) -> Shown:
         raise BadDataset(
             f"{dataset}: clip {clip_id} has no row in frames or camera; fm-hub verify {dataset} tells more"
         )
-    parts = [_rows(root, config, clip_id) for config in ("tracks", "keypoints", "contacts")]
+    parts = [_rows(root, config, clip_id) for config in ("tracks", "keypoints", "contacts", "masks")]
     captions = _rows(root, "captions", clip_id)
     annotation = Annotation(row, frames[0], camera[0], *parts)
     questions, facts = _rows(root, "mcq", clip_id), _rows(root, "facts", clip_id)
