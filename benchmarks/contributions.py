@@ -1,12 +1,12 @@
 """What contributions are kept out or shown to a person, and how well copies of a video are told by what is to be seen.
 
-The hostile ones are those of ``tests/hostile.py``, each checked as a pull request's folder would be, in processes
-with limits. Copies are made of the shipped clips; the clips are told from one another.
+The hostile ones are those of ``tests/hostile.py``. Good ones are checked as a pull request's folder is, in processes
+with limits, and that is timed; the hostile ones by the same functions in this process, which saves an hour of starts.
+Copies are made of the shipped clips; the clips are told from one another.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -17,15 +17,15 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from bench import Row, options, show
 
-from contributions_made import contribution
+from contributions_made import annotators, contribution, in_this_process
 from fm_builders.samples import folder
-from fm_hub.contribution.agreement import ANNOTATORS
 from fm_hub.contribution.check import check
 from fm_hub.contribution.report import Report
 from fm_hub.video import encode_clip, index_video, iter_frames
@@ -81,34 +81,43 @@ def copies(clip: Path, work: Path) -> Iterator[tuple[str, Path]]:
         yield name, out
 
 
-def hostile(work: Path) -> tuple[int, int, float]:
-    """Kinds that were found with their reason, kinds that were not, and seconds that one check took."""
+def hostile(work: Path) -> tuple[int, int]:
+    """Kinds that were found with their reason, and kinds that were not."""
     contribution(work / "good")
-    ANNOTATORS.__dict__["_targets"] = {
-        "drawn": "contributions_made:drawn",
-        "nothing": "contributions_made:sees_nothing",
-    }
-    found, start = 0, time.perf_counter()
-    for i, kind in enumerate(HOSTILE):
-        shutil.copytree(work / "good" / "contrib", work / str(i) / "contrib")
-        root = work / str(i) / "contrib" / "eve-kitchen"
-        report = check(root, wanted_of(kind.spoil(root)), Report())
-        told = [f for f in report.findings if re.fullmatch(kind.check, f.check) and re.search(kind.says, f.why)]
-        found += report.status == kind.status and bool(told)
-        if report.status != kind.status or not told:
-            print(f"not found: {kind.name}: {report.lines()}")
-    return found, len(HOSTILE) - found, (time.perf_counter() - start) / len(HOSTILE)
+    found = 0
+    with pytest.MonkeyPatch.context() as patch:
+        annotators(patch)
+        in_this_process(patch)
+        for i, kind in enumerate(HOSTILE):
+            shutil.copytree(work / "good" / "contrib", work / str(i) / "contrib")
+            root = work / str(i) / "contrib" / "eve-kitchen"
+            report = check(root, wanted_of(kind.spoil(root)), Report())
+            told = [f for f in report.findings if re.fullmatch(kind.check, f.check) and re.search(kind.says, f.why)]
+            found += report.status == kind.status and bool(told)
+            if report.status != kind.status or not told:
+                print(f"not found: {kind.name}: {report.lines()}")
+            shutil.rmtree(work / str(i))
+    return found, len(HOSTILE) - found
+
+
+def timed(work: Path, seed: int) -> tuple[bool, float]:
+    """Whether a good contribution is accepted, and the seconds that it took."""
+    root = contribution(work / "another", seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        annotators(patch)
+        patch.setenv("PYTHONPATH", sys.path[0])  # for the annotator that knows what was drawn
+        start = time.perf_counter()
+        status = check(root, wanted_of(None), Report()).status
+        return status == "accepted", time.perf_counter() - start
 
 
 def main() -> None:
     """Print the table."""
     chosen = options(__doc__)
-    os.environ["PYTHONPATH"] = sys.path[0]  # of the processes too, for the annotator that knows what was drawn
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        found, missed, seconds = hostile(work)
-        good = contribution(work / "another", seed=chosen.seed + 5)
-        accepted = check(good, wanted_of(None), Report()).status == "accepted"
+        found, missed = hostile(work)
+        accepted, seconds = timed(work, chosen.seed + 5)
         clips = sorted(folder().glob("*.mp4"))
         hashes = {clip: hash_video(clip) for clip in clips}
         alike = [
@@ -126,7 +135,7 @@ def main() -> None:
         Row("good contributions accepted", accepted, "", ">=", 1),
         Row("copies of a video that are seen", sum(v >= NEAR for *_, v in alike) / len(alike), "", ">=", 0.9),
         Row("pairs of other videos taken for copies", sum(v >= NEAR for v in others), "", "<=", 0),
-        Row("time of a check", seconds, "s", "<=", 20),
+        Row("time of a check of two clips, in processes", seconds, "s", "<=", 60),
     ]
     show("contributions", rows, chosen)
 

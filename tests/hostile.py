@@ -411,7 +411,7 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile("a source that is not its bytes", change("sources", lambda r: {**r, "origin": "film"}), "ids", "origin"),
     Hostile("boxes outside the frame", change("tracks", _shifted), "rows", "outside the frame"),
     # proofs
-    Hostile("a false answer", change("mcq", _flip), "proofs", "answer not proved"),
+    Hostile("a false answer", change("mcq", _flip), "proofs", "not proved|not disproved"),
     Hostile("a false margin", change("mcq", _margins), "proofs", "wrong margin"),
     Hostile("a false fact", change("facts", lambda r: {**r, "margin": 90.0}), "proofs", "fact not proved|wrong number"),
     Hostile(
