@@ -256,7 +256,8 @@ class Track:
     ``state`` (N,) int8: 0 visible (detected in that frame), 1 interpolated, 2 lost. ``quality`` in 0..1 is
     for the whole track: questions are made of good tracks only. ``parent`` is the track of the person that
     a hand belongs to, or empty. ``detector`` names the model that saw it. ``side`` is ``left`` or ``right`` for
-    the hand of its owner's body (not of the picture), or empty where it is not known, or no hand.
+    the hand of its owner's body (not of the picture), or empty where it is not known, or no hand. ``colour`` is one
+    word where nearly all of the thing is of that colour, else empty.
     """
 
     clip_id: str
@@ -271,6 +272,7 @@ class Track:
     score: Floats32
     state: NDArray[np.int8]
     side: Literal["", "left", "right"] = ""
+    colour: str = ""
 
     def __post_init__(self) -> None:
         _freeze(self, {"frame": np.int32, "bbox": np.float32, "score": np.float32, "state": np.int8})

@@ -110,7 +110,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             *[("clip_id", _s), ("track_id", _s), ("label", _s), ("label_score", _f), ("quality", _f)],
             *[("detector", _s), ("parent", _s), *_lists("frame", of=_i)],
             ("bbox", pa.list_(pa.list_(pa.float32(), 4))),
-            *[*_lists("score", of=pa.float32()), *_lists("state", of=pa.int8()), ("side", _s)],
+            *[*_lists("score", of=pa.float32()), *_lists("state", of=pa.int8()), ("side", _s), ("colour", _s)],
         ]
     ),
     "camera": pa.schema(
@@ -137,7 +137,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 CONFIGS = tuple(SCHEMAS)
 QUESTION_CONFIGS = ("mcq", "qa", "benchmark")
-OPTIONAL: dict[str, Any] = {"prompt": None, "shortcuts": None, "camera_score": None, "side": ""}
+OPTIONAL: dict[str, Any] = {"prompt": None, "shortcuts": None, "camera_score": None, "side": "", "colour": ""}
 """Columns that an earlier minor version of the schema does not have, and what they are there."""
 
 Row = dict[str, Any]

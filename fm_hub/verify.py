@@ -38,6 +38,8 @@ from fm_hub.wording.paraphrase import difference, names_in
 __all__ = ["Problem", "Report", "Scenes", "verify"]
 
 CLOSE = 1e-6
+PREDICTION = "dynamics prediction"
+"""The type of question whose claims speak of what comes after its view."""
 KEEP_PROBLEMS = 50
 
 
@@ -198,7 +200,10 @@ def _question_problems(row: dict[str, Any], q: Question, scenes: Scenes, grounde
 def _proof_problems(scene: Scene, q: Question) -> Iterator[str]:
     for i, option in enumerate(q.options):
         claim = option.claim
-        if not q.view_t0 - CLOSE <= claim.t0 <= claim.t1 <= q.view_t1 + CLOSE:
+        if q.type == PREDICTION:
+            if claim.t0 < q.view_t1 - CLOSE:
+                yield f"claim inside the view, of a prediction: option {LETTERS[i]}"
+        elif not q.view_t0 - CLOSE <= claim.t0 <= claim.t1 <= q.view_t1 + CLOSE:
             yield f"claim outside the view: option {LETTERS[i]}"
         yield from _margin_problems(scene, option, LETTERS[i])
         verdict = check(scene, claim)
@@ -221,6 +226,8 @@ def _wording_problems(scene: Scene, q: Question) -> Iterator[str]:
     if q.difficulty != difficulty(o.margin for o in q.options):
         yield f"wrong difficulty: the margins say {difficulty(o.margin for o in q.options)}"
     args = Claim("", q.template_args, "image", 0, 0).arguments
+    if "stabilised" in {c.frame for c in claims} and args.get("frame") != "stabilised":
+        yield "wrong frame: the words do not say that motion is meant against the background"
     try:
         text = stem(scene, q.template, args, q.view_t0, q.view_t1)
         texts = [option_text(scene, q.template, args, o.claim, q.view_t0, q.view_t1) for o in q.options]

@@ -84,7 +84,7 @@ def poses(move: str, n: int) -> Array:
 
 
 def body_of(
-    track: Track, move: str, t: Array, *, torso: float = 30.0, jitter: float = 0.0, seed: int = 0, conf: float = 0.9
+    track: Track, move: str, *, torso: float = 30.0, jitter: float = 0.0, seed: int = 0, conf: float = 0.9
 ) -> Keypoints:
     """The keypoints of a track whose person makes a gesture about the track's centre."""
     n = len(track.frame)

@@ -222,7 +222,7 @@ def test_tracks_of_names_every_track() -> None:
 
 def test_the_numbers_are_frozen() -> None:
     made = street()
-    body = body_of(made.tracks[0], "raises-left-hand", clock())
+    body = body_of(made.tracks[0], "raises-left-hand")
     held = Contact("clip", WALKER, DOG, "hold", 1.0, 4.0, 0.8)
     scene = Scene.of(replace(made, keypoints=[body], contacts=[held]))
     moving = {"episode": "moves", "track": WALKER}

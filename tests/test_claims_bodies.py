@@ -13,7 +13,8 @@ from fm_hub.claims import Scene, check
 from fm_hub.claims.body import GESTURES
 from fm_hub.claims.shape import SHAPES
 from fm_hub.claims.view import VIEWS
-from fm_hub.records import Annotation, Camera, Claim, Contact, Keypoints
+from fm_hub.records import Annotation, Camera, Claim, Contact
+from lively_scenes import swung
 from scenes_made import annotation, clock, line, make_track, rest
 
 T = clock()
@@ -62,7 +63,7 @@ def test_the_way_round_is_seen_from_the_front() -> None:
 @pytest.mark.parametrize("word", GESTURES)
 def test_a_gesture_is_known_and_no_other_is_said(word: str) -> None:
     track = make_track("p", "person", T, rest((320, 180)), size=(60, 120))
-    scene = scene_of(track, keypoints=[body_of(track, word, T, jitter=0.4)])
+    scene = scene_of(track, keypoints=[body_of(track, word, jitter=0.4)])
     margins = {w: margin(scene, "gesture", track=track.track_id, **{"is": w}) for w in GESTURES}
     assert margins[word] >= CLEAR, margins
     assert all(m < CLEAR for w, m in margins.items() if w != word), margins
@@ -71,17 +72,9 @@ def test_a_gesture_is_known_and_no_other_is_said(word: str) -> None:
 
 def test_a_body_that_does_nothing_makes_no_gesture() -> None:
     track = make_track("p", "person", T, rest((320, 180)), size=(60, 120))
-    scene = scene_of(track, keypoints=[body_of(track, "nothing", T, jitter=0.4)])
+    scene = scene_of(track, keypoints=[body_of(track, "nothing", jitter=0.4)])
     assert all(margin(scene, "gesture", track=track.track_id, **{"is": w}) <= -CLEAR for w in GESTURES)
     assert "nothing" in MOVES
-
-
-def swung(track: Any, times: int) -> Keypoints:
-    """A body whose right wrist goes up and down so many times."""
-    body = body_of(track, "nothing", T)
-    xy = body.xy.copy()
-    xy[:, 10, 1] -= 25 * (1 - np.cos(2 * np.pi * times * np.linspace(0, 1, len(xy))))
-    return replace(body, xy=xy)
 
 
 @pytest.mark.parametrize("times", [2, 4, 6])
@@ -101,7 +94,7 @@ def test_repetitions_of_a_joint_are_counted_and_timed(times: int) -> None:
 
 def test_a_cartwheel_turns_and_a_lean_does_not() -> None:
     track = make_track("p", "person", T, rest((320, 180)), size=(60, 120))
-    body = body_of(track, "nothing", T)
+    body = body_of(track, "nothing")
     for whole, word in ((360.0, "clockwise"), (-360.0, "anticlockwise"), (10.0, "none")):
         angle = np.radians(whole) * np.linspace(0, 1, len(T))
         c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
@@ -127,11 +120,15 @@ def test_hidden_behind_something() -> None:
     assert margin(scene, "hides", a=a.track_id, b=b.track_id) >= CLEAR
     assert margin(scene, "hides", a=a.track_id, b=far.track_id) <= -CLEAR
     assert margin(scene, "hidden", track=b.track_id) <= -CLEAR
+    assert margin(scene_of(a, far), "hidden", track=a.track_id) == 0.0, "unseen, but behind nothing"
     assert margin(scene, "appears", track=a.track_id) <= -CLEAR
     late = make_track("d", "person", T, rest((500, 100)), size=(30, 60), seen=(2.0, 4.0))
-    scene = scene_of(late)
-    assert margin(scene, "appears", track=late.track_id) >= CLEAR
-    assert margin(scene, "disappears", track=late.track_id) >= CLEAR
+    wall = make_track("w", "truck", T, rest((470, 120)), size=(60, 100))
+    for beside, proved in ((wall, True), (far, False)):  # behind nothing, it may only have been missed
+        scene = scene_of(late, beside)
+        for event in ("appears", "disappears"):
+            m = margin(scene, event, track=late.track_id)
+            assert m >= CLEAR if proved else m == 0.0
 
 
 def test_company() -> None:
@@ -178,7 +175,7 @@ def test_contacts_prove_and_distance_denies() -> None:
 
 def test_a_hand_is_left_or_right_by_its_wrist() -> None:
     person = make_track("p", "person", T, rest((320, 180)), size=(60, 120))
-    body = body_of(person, "nothing", T)
+    body = body_of(person, "nothing")
     x, y = body.xy[0, 9]
     hand = replace(make_track("h", "hand", T, rest((float(x), float(y))), size=(20, 20)), parent=person.track_id)
     scene = scene_of(person, hand, keypoints=[body])

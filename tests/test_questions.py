@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from fm_hub.claims import check
 from fm_hub.records import Annotation, Question
 from fm_hub.wording import families, option_text, refer, stem
 from golden_files import check_golden
+from lively_scenes import lively
 from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, street, swing
 
 ALL = tuple(KINDS.names())
@@ -27,6 +29,8 @@ TYPES = {
     "motion-related objects",
     "location-related motion",
     "repetition count",
+    "camera motion",
+    "dynamics prediction",
 }
 
 
@@ -47,10 +51,10 @@ def random_clip(seed: int) -> Annotation:
     return annotation(tracks, t)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000))
-def test_every_question_is_proved_and_worded_again(seed: int) -> None:
-    a = random_clip(seed)
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_every_question_is_proved_and_worded_again(seed: int, much: bool) -> None:
+    a = lively(seed) if much else random_clip(seed)
     m = Material(a, 0.5)
     for q in asked(a):
         verdicts = [check(m.scene, o.claim) for o in q.options]
@@ -58,11 +62,19 @@ def test_every_question_is_proved_and_worded_again(seed: int) -> None:
         assert all(v.false for i, v in enumerate(verdicts) if i != q.answer)
         texts = [o.text for o in q.options]
         assert len(set(texts)) == len(texts)
-        assert 3 <= len(texts) <= 4
+        assert 2 <= len(texts) <= 4
         assert q.type in TYPES
         assert not any(t.track_id in q.text + " ".join(texts) for t in a.tracks), "an id in the words"
         assert "{" not in q.text + "".join(texts)
-        assert all(q.view_t0 <= o.claim.t0 <= o.claim.t1 <= q.view_t1 for o in q.options)
+        claims = [o.claim for o in q.options]
+        if q.kind == "prediction":
+            assert all(q.view_t1 <= c.t0 < c.t1 <= a.frames.t[-1] for c in claims)
+        else:
+            assert all(q.view_t0 <= c.t0 <= c.t1 <= q.view_t1 for c in claims)
+        assert len({c.frame for c in claims}) == 1
+        assert q.text.startswith("Against the background, ") == (claims[0].frame == "stabilised")
+        words = " ".join((q.text, *texts))
+        assert not re.search(r"  | [.?,]|the the", words), words
 
 
 @settings(max_examples=10, deadline=None)
@@ -75,8 +87,14 @@ def test_the_order_of_tracks_changes_nothing(seed: int, random: object) -> None:
     assert caption(Material(a, 0.5), seed=0) == caption(Material(replace(a, tracks=tracks), 0.5), seed=0)
 
 
-def test_every_kind_asks_about_the_street() -> None:
-    assert {q.kind for q in asked(street())} == set(ALL)
+def test_every_kind_asks() -> None:
+    """Over a dozen lively clips; of still ones and of those whose view moves."""
+    clips = [lively(seed) for seed in range(46)]
+    kinds: dict[str, set[str]] = {"static": set(), "moving": set()}
+    for a in clips:
+        kinds[a.clip.camera] |= {q.kind for q in asked(a, most=2)}
+    assert kinds["static"] == set(ALL)
+    assert kinds["moving"] == set(ALL) - {"rotation", "presence"}
 
 
 def test_letters_are_even_within_a_clip() -> None:
@@ -84,13 +102,13 @@ def test_letters_are_even_within_a_clip() -> None:
     assert max(letters.values()) - min(letters.values()) <= 1
 
 
-def test_a_moving_camera_stops_questions_about_motion() -> None:
+def test_of_an_unknown_view_nothing_is_asked() -> None:
     a = street()
     made = ask(
-        Material(annotation(a.tracks, a.frames.t, camera="moving"), 0.5), ALL, seed=0, max_per_kind=9, max_per_clip=99
+        Material(annotation(a.tracks, a.frames.t, camera="unknown"), 0.5), ALL, seed=0, max_per_kind=9, max_per_clip=99
     )
     assert not made.questions
-    assert made.dropped["CameraMoving"] == len(ALL)
+    assert made.dropped["CameraUnknown"] == len(ALL)
 
 
 def test_a_poor_track_is_not_asked_about_and_keeps_others_from_being_named_by_class() -> None:
@@ -155,7 +173,7 @@ def test_a_partial_window_is_said_with_its_times() -> None:
     assert "Between 0.0 s and 3.0 s: " in text.text
 
 
-@pytest.mark.parametrize("family", sorted(set(families()) - {"plural", "travels", "moves", "speed"}))
+@pytest.mark.parametrize("family", sorted(set(families()) - {"plural", "joint", "deed", "episode"}))
 def test_at_least_six_wordings(family: str) -> None:
     stems = families()[family]["stems"]
     assert len(stems) == len(set(stems)) >= 6
@@ -167,7 +185,9 @@ def test_the_wording_is_frozen() -> None:
     text = caption(m, seed=0)
     assert text is not None
     lines = [f"CAPTION {text.text}", f"SHORT {text.short}"]
-    for q in asked(street(), most=6):
+    scenes = {a.clip.clip_id: a for a in (street(), *(lively(seed) for seed in range(12)))}
+    for q in (q for a in scenes.values() for q in asked(a, most=3)):
+        m = Material(scenes[q.clip_id], 0.5)
         args = json.loads(q.template_args)
         assert stem(m.scene, q.template, args, q.view_t0, q.view_t1) == q.text
         key = q.options[q.answer]
@@ -217,3 +237,46 @@ def test_a_clip_gives_so_many_questions_and_of_every_kind_in_turn() -> None:
     assert len(few) == 6 < len(everything)
     assert {q.question_id for q in few} <= {q.question_id for q in everything}
     assert len({q.kind for q in few}) == min(6, len({q.kind for q in everything}))
+
+
+def test_the_likeliest_answer_is_no_safe_guess() -> None:
+    """Of things that mostly go straight, keep their size and their pace, the others are asked about as often."""
+    answers: dict[str, Counter[str]] = {}
+    for seed in range(60):
+        for q in asked(lively(seed), ("whether", "direction", "speed", "camera")):
+            answers.setdefault(q.template.partition("/")[0], Counter())[q.options[q.answer].text] += 1
+    assert sum(answers["whether"].values()) > 100
+    for family in ("whether", "direction"):
+        assert max(answers[family].values()) < 0.65 * sum(answers[family].values()), answers[family]
+
+
+def test_a_name_that_fits_two_is_no_name() -> None:
+    t = clock()
+    cars = [make_track(f"c{i}", "car", t, line((60, 60 + 90 * i), (560, 60 + 90 * i))) for i in range(3)]
+
+    def named(*colours: str) -> list[str | None]:
+        tracks = [replace(c, colour=x) for c, x in zip(cars, colours, strict=True)]
+        m = Material(annotation(tracks, t), 0.5)
+        return [refer(m.scene, c.track_id, 0, 6) for c in tracks]
+
+    assert named("", "", "") == [None] * 3
+    assert named("red", "blue", "white") == ["the red car", "the blue car", "the white car"]
+    assert named("red", "blue", "") == [None] * 3, "the third one might be red as well"
+    assert named("red", "red", "white") == [None, None, "the white car"]
+    assert named("red", "orange", "white") == [None, None, "the white car"], "some call it red"
+    late = [replace(c, colour="") for c in cars[:2]] + [
+        make_track("l", "car", t, line((60, 240), (560, 240)), seen=(2.0, 6.0))
+    ]
+    m = Material(annotation(late, t), 0.5)
+    assert [refer(m.scene, c.track_id, 0, 6) for c in late] == [None, None, "the car that is seen last"]
+
+
+def test_hands_are_told_apart_by_their_owner_and_side() -> None:
+    t = clock()
+    person = make_track("p", "person", t, rest((320, 180)))
+    hands = [
+        replace(make_track(s, "hand", t, rest((280 + 80 * i, 180))), side=s, parent=person.track_id)  # type: ignore[arg-type]
+        for i, s in enumerate(("left", "right"))
+    ]
+    m = Material(annotation([person, *hands], t), 0.5)
+    assert [refer(m.scene, h.track_id, 0, 6) for h in hands] == ["the person's left hand", "the person's right hand"]

@@ -6,21 +6,29 @@ without a provable sentence is left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import pairwise
 from typing import Any
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import GENERATOR, seeded
-from fm_builders.questions.order import turn_of, way_of
+from fm_builders.questions.distance import LENGTHS, SHARES
+from fm_builders.questions.order import events_of, turn_of, way_of
 from fm_hub.claims import check
+from fm_hub.claims.body import GESTURES, REPEATING
+from fm_hub.claims.company import FORMATIONS
 from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Caption, Claim, Provenance, Sentence, Track, canonical_json, caption_id
+from fm_hub.claims.shape import SHAPES
+from fm_hub.claims.view import VIEWS
+from fm_hub.records import Caption, Claim, Frame, Provenance, Sentence, Track, canonical_json, caption_id
 from fm_hub.wording import UNNAMED, BadTemplate, families, short_caption, statement
 
 __all__ = ["ASPECTS", "caption"]
 
+MOST = 6
+"""Sentences of one aspect: what is told of many things at length is read by nobody."""
 ASPECTS = ("action", "order", "association", "location", "count", "dynamics", "relation")
 
 
@@ -37,7 +45,12 @@ class _Line:
 
 def caption(m: Material, *, seed: int) -> Caption | None:
     """The caption of a clip; None if nothing about it can be proved."""
-    sentences = [s for line in _lines(m) if (s := _say(m, line, seed)) is not None]
+    sentences: list[Sentence] = []
+    told: Counter[str] = Counter()
+    for line in _lines(m):
+        if told[line.aspect] < MOST and (sentence := _say(m, line, seed)) is not None:
+            told[line.aspect] += 1
+            sentences.append(sentence)
     sentences.sort(key=lambda s: ASPECTS.index(s.aspect))
     if not sentences:
         return None
@@ -60,27 +73,32 @@ def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
     if claim is None:
         return None
     choices = len(families()[line.family]["statements"])
+    args = {**line.args, "frame": "stabilised"} if claim.frame == "stabilised" else line.args
     template = f"{line.family}/s{seeded(seed, 'caption', line.args, line.family) % choices}"
     span = line.span
     try:
-        text = statement(m.scene, template, line.args, claim, span.t0, span.t1, whole=span == m.whole)
+        text = statement(m.scene, template, args, claim, span.t0, span.t1, whole=span == m.whole)
     except BadTemplate:
         return None
-    return Sentence(line.aspect, text, template, canonical_json(line.args), claim)
+    return Sentence(line.aspect, text, template, canonical_json(args), claim)
 
 
 def _lines(m: Material) -> Iterator[_Line]:
-    if m.camera == "static":
+    if m.camera != "unknown":
         for track in m.good:
             span = m.stretch(track)
             if span is not None:
                 yield from _about_one(m, track, span)
-        seen = set()
-        for a, b, span in m.pairs():
-            if (a.track_id, b.track_id) not in seen:  # the widest window of a pair comes first
-                seen.add((a.track_id, b.track_id))
-                yield from _about_two(a, b, span)
-        yield from _events(m)
+                yield from _body(m, track, span)
+        yield from _contacts(m)
+        for a, b in m.couples():
+            span = m.common(a, b)
+            if span is not None:
+                yield from _about_two(m, a, b, span)
+        if m.camera == "static":
+            yield from _events(m)
+        else:
+            yield _Line("dynamics", "view", {}, tuple(m.words("view", {}, VIEWS, m.whole, "image")), m.whole)
     for label in m.labels():
         if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
             numbers = tuple(_claim("at_once", {"label": label, "is": n}, m.whole) for n in range(2, 13))
@@ -89,21 +107,22 @@ def _lines(m: Material) -> Iterator[_Line]:
 
 def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     given, args = {"track": track.track_id}, {"a": track.track_id}
+    still = m.camera == "static"
 
     def words(predicate: str, *values: str) -> tuple[Claim, ...]:
-        return tuple(_claim(predicate, {**given, "is": v}, span) for v in values)
+        return tuple(m.words(predicate, given, values, span))
 
-    rests = _claim("moves", {**given, "is": False}, span)
-    yield _Line("action", "moves", args, (rests,), span)
+    yield _Line("action", "moves", args, tuple(m.words("moves", given, (False,), span)), span)
     yield _Line("action", "direction", args, words("direction", *DIRECTIONS), span)
-    yield _Line("action", "path", args, words("path", "curved", "back-and-forth"), span)
+    yield _Line("action", "shape", args, words("shape", *SHAPES[1:]), span)
+    yield _Line("action", "winding", args, words("winding", "clockwise", "anticlockwise"), span)
     turn = turn_of(m, track, span)
     if turn is not None:
         first, then = way_of(m, track, span.t0, turn), way_of(m, track, turn, span.t1)
         if first and then and first != then:
-            turned = _claim("sequence", {**given, "first": first, "then": then, "at": turn}, span)
-            yield _Line("order", "sequence", args, (turned,), span)
-    if check(m.scene, _claim("moves", {**given, "is": True}, span)).true:
+            turned = {**given, "first": first, "then": then, "at": turn}
+            yield _Line("order", "sequence", args, (_claim("sequence", turned, span, m.frame),), span)
+    if m.holds("moves", given, True, span):
         corners = ("top-left", "top-right", "bottom-left", "bottom-right")
         for at in ("start", "end"):
             claims = tuple(_claim("region", {**given, "is": c, "at": at}, span) for c in corners)
@@ -111,45 +130,74 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     for event in ("enters", "leaves"):
         claims = tuple(_claim(event, {**given, "side": s}, m.whole) for s in ("left", "right", "top", "bottom"))
         yield _Line("location", event, args, claims, m.whole)
-    turns = tuple(_claim("reversals", {**given, "is": n}, span) for n in range(1, 13))
+    if still:
+        gone = tuple(_claim("hides", {"a": track.track_id, "b": t.track_id}, m.whole) for t in m.good if t != track)
+        yield _Line("location", "hider", args, gone, m.whole)
+        yield _Line("location", "presence", args, (_claim("hidden", given, m.whole),), m.whole)
+    turns = tuple(m.words("reversals", given, range(1, 13), span))
     yield _Line("count", "reversals", args, turns, span)
     yield _Line("dynamics", "speed", args, words("speed", "slow", "medium", "fast"), span)
     yield _Line("dynamics", "speed_change", args, words("speed_change", "speeds-up", "slows-down"), span)
-    yield _Line("dynamics", "depth", args, words("depth", "approaches", "recedes"), span)
-    shares = [(0.25, 0.5), (0.5, 0.75), (0.75, 9.0)]
-    for axis in ("x", "y"):
-        claims = tuple(_claim("travels", {**given, "axis": axis, "lo": lo, "hi": hi}, span) for lo, hi in shares)
-        yield _Line("dynamics", "travels", {**args, "axis": axis}, claims, span)
+    if still:
+        yield _Line("dynamics", "depth", args, words("depth", "approaches", "recedes"), span)
+        for axis in ("x", "y"):
+            shares = m.between("travels", {**given, "axis": axis}, SHARES[1:], span)
+            yield _Line("dynamics", "travels", {**args, "axis": axis}, tuple(shares), span)
+    yield _Line("dynamics", "lengths", args, tuple(m.between("lengths", given, LENGTHS[1:], span)), span)
 
 
-def _about_two(a: Track, b: Track, span: Span) -> Iterator[_Line]:
+def _body(m: Material, track: Track, span: Span) -> Iterator[_Line]:
+    if track.track_id not in m.scene.keypoints:
+        return
+    given, args = {"track": track.track_id}, {"a": track.track_id}
+    for word in GESTURES:
+        yield _Line("action", "gesture", args, tuple(m.words("gesture", given, (word,), span, "image")), span)
+    for joint in REPEATING[1:]:
+        times = tuple(m.words("repeats", {**given, "joint": joint}, range(2, 13), span, "image"))
+        yield _Line("count", "repeats", {**args, "joint": joint}, times, span)
+    if m.camera == "static":
+        ways = m.words("rotation", given, ("clockwise", "anticlockwise"), span)
+        yield _Line("dynamics", "rotation", args, tuple(ways), span)
+
+
+def _contacts(m: Material) -> Iterator[_Line]:
+    """The most that can be said of each two things in contact: carried, held, touched; and when."""
+    good = {t.track_id: t for t in m.good}
+    for a, b in sorted({(c.a, c.b) for c in m.annotation.contacts if c.a in good and c.b in good}):
+        both = {"a": a, "b": b}
+        for family, predicate in (("carried", "carries"), ("held", "holds"), ("touched", "touches")):
+            claim = _claim(predicate, both, m.whole, m.frame if predicate == "carries" else "image")
+            if m.true(claim):
+                yield _Line("association", family, {"a": a}, (claim,), m.whole)
+                break
+
+
+def _about_two(m: Material, a: Track, b: Track, span: Span) -> Iterator[_Line]:
     args = {"a": a.track_id, "b": b.track_id}
 
     def words(predicate: str, *values: str) -> tuple[Claim, ...]:
-        return tuple(_claim(predicate, {**args, "is": v}, span) for v in values)
+        return tuple(m.words(predicate, args, values, span, "image"))
 
-    if "hand" in (a.label, b.label):  # a hand and what stays with it belong together
-        yield _Line("association", "distance_change", args, words("distance_change", "same"), span)
-    yield _Line("dynamics", "speed_order", args, words("speed_order", "faster", "slower"), span)
+    formation = (*m.words("formation", args, FORMATIONS, span), _claim("overtakes", args, span, m.frame))
+    back = {"a": b.track_id, "b": a.track_id}
+    yield _Line("relation", "formation", args, (*formation, _claim("overtakes", back, span, m.frame)), span)
+    yield _Line("dynamics", "speed_order", args, tuple(m.words("speed_order", args, ("faster", "slower"), span)), span)
     swaps = tuple(
         _claim("order_change", {**args, "from": x, "to": y}, span) for x, y in (("left", "right"), ("right", "left"))
     )
     yield _Line("relation", "order_change", args, swaps, span)
     yield _Line("relation", "relation", args, words("relation", "left", "right", "above", "below"), span)
+    if "hand" in (a.label, b.label):  # a hand and what stays with it belong together
+        yield _Line("association", "distance_change", args, words("distance_change", "same"), span)
     yield _Line("relation", "distance_change", args, words("distance_change", "closer", "apart"), span)
 
 
 def _events(m: Material) -> Iterator[_Line]:
-    real = []
-    for track in m.good:
-        if m.complete(track):
-            wanted: list[tuple[str, dict[str, Any]]] = [(e, {"track": track.track_id}) for e in ("starts", "stops")]
-            for side in ("left", "right", "top", "bottom"):
-                wanted += [(e, {"track": track.track_id, "side": side}) for e in ("enters", "leaves")]
-            real += [{"event": e, **args} for e, args in wanted if check(m.scene, _claim(e, args, m.whole)).true]
-    orders = tuple(_claim("before", {"first": a, "then": b}, m.whole) for a, b in permutations(real, 2))
-    yield _Line("order", "before", {}, orders, m.whole)
+    real = [(verdict.value, event) for event, verdict in events_of(m) if verdict.true]
+    told = [event for _, event in sorted(real, key=lambda x: (x[0], canonical_json(x[1])))]
+    for first, then in pairwise(told):
+        yield _Line("order", "before", {}, (_claim("before", {"first": first, "then": then}, m.whole),), m.whole)
 
 
-def _claim(predicate: str, args: Mapping[str, Any], span: Span) -> Claim:
-    return Claim.of(predicate, args, span.t0, span.t1)
+def _claim(predicate: str, args: Mapping[str, Any], span: Span, frame: Frame = "image") -> Claim:
+    return Claim.of(predicate, args, span.t0, span.t1, frame)

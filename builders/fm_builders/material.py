@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from fm_hub.claims import Scene
-from fm_hub.records import VISIBLE, Annotation, Clip, Track
+from fm_hub.claims import Scene, check
+from fm_hub.records import Annotation, Claim, Clip, Frame, Track
 
 __all__ = ["Material", "Span"]
 
@@ -36,6 +37,14 @@ class Span:
         """Its length."""
         return self.t1 - self.t0
 
+    def with_halves(self) -> Iterator[Span]:
+        """The span, and the halves of a long one."""
+        yield self
+        if self.seconds > SPLIT_ABOVE:
+            middle = round((self.t0 + self.t1) / 2, 3)
+            yield Span(self.t0, middle)
+            yield Span(middle, self.t1)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -53,6 +62,11 @@ class Material:
     def camera(self) -> str:
         """``static``, ``moving`` or ``unknown``."""
         return self.annotation.camera.label
+
+    @property
+    def frame(self) -> Frame:
+        """Against what motion is said: the picture of a view that stands still, else the background."""
+        return "image" if self.camera == "static" else "stabilised"
 
     @cached_property
     def scene(self) -> Scene:
@@ -72,11 +86,16 @@ class Material:
 
     def stretch(self, track: Track) -> Span | None:
         """The longest span in which a track is seen without a gap; None if there is none of use."""
-        t = self.scene.t[track.frame[track.state == VISIBLE]]
+        kept: dict[str, Span | None] = self.scene.memo.setdefault("stretch", {})
+        if track.track_id not in kept:
+            kept[track.track_id] = self._stretch(track)
+        return kept[track.track_id]
+
+    def _stretch(self, track: Track) -> Span | None:
+        t = self.scene.t[self.scene.visible(track)]
         if not len(t):
             return None
-        step = float(np.median(np.diff(self.scene.t))) if len(self.scene.t) > 1 else 0.0
-        breaks = np.nonzero(np.diff(t) > max(MAX_GAP, 2.5 * step))[0] + 1
+        breaks = np.nonzero(np.diff(t) > max(MAX_GAP, 2.5 * self.scene.step))[0] + 1
         parts = np.split(t, breaks)
         best = max(parts, key=lambda x: (float(x[-1] - x[0]), -float(x[0])))
         span = self._snap(float(best[0]), float(best[-1]))
@@ -87,7 +106,7 @@ class Material:
         span = self.stretch(track)
         if span is None:
             return False
-        t = self.scene.t[track.frame[track.state == VISIBLE]]
+        t = self.scene.t[self.scene.visible(track)]
         return bool(np.mean(self.scene.inside(t, span.t0, span.t1)) >= 0.9)
 
     def _snap(self, t0: float, t1: float) -> Span:
@@ -100,27 +119,61 @@ class Material:
         """The windows in which to ask about a track: its stretch, and the halves of a long one."""
         span = self.stretch(track)
         if span is not None:
-            yield from _with_halves(span)
+            yield from span.with_halves()
 
     def pairs(self) -> Iterator[tuple[Track, Track, Span]]:
         """Two good tracks and the windows in which both are seen."""
-        for a, b in combinations(self.good, 2):
-            sa, sb = self.stretch(a), self.stretch(b)
-            if sa is None or sb is None:
-                continue
-            span = Span(max(sa.t0, sb.t0), min(sa.t1, sb.t1))
-            if span.seconds >= MIN_STRETCH:
-                for part in _with_halves(span):
+        for a, b in self.couples():
+            span = self.common(a, b)
+            if span is not None:
+                for part in span.with_halves():
                     yield a, b, part
+
+    def couples(self) -> Iterator[tuple[Track, Track]]:
+        """Every two good tracks."""
+        yield from combinations(self.good, 2)
+
+    def common(self, a: Track, b: Track) -> Span | None:
+        """The window in which both tracks are seen; None if it is too short."""
+        sa, sb = self.stretch(a), self.stretch(b)
+        if sa is None or sb is None:
+            return None
+        span = Span(max(sa.t0, sb.t0), min(sa.t1, sb.t1))
+        return span if span.seconds >= MIN_STRETCH else None
+
+    def words(
+        self, predicate: str, given: Mapping[str, Any], words: Iterable[Any], span: Span, frame: Frame | None = None
+    ) -> list[Claim]:
+        """The claims of a predicate with each of its words, in a window."""
+        frame = frame or self.frame
+        return [Claim.of(predicate, {**given, "is": w}, span.t0, span.t1, frame) for w in words]
+
+    def between(
+        self,
+        predicate: str,
+        given: Mapping[str, Any],
+        bounds: Iterable[tuple[float, float]],
+        span: Span,
+        frame: Frame | None = None,
+    ) -> list[Claim]:
+        """The claims that a predicate's quantity lies between each two bounds, in a window."""
+        frame = frame or self.frame
+        return [Claim.of(predicate, {**given, "lo": a, "hi": b}, span.t0, span.t1, frame) for a, b in bounds]
+
+    def true(self, claim: Claim) -> bool:
+        """Whether a claim is true with room to spare."""
+        return check(self.scene, claim).true
+
+    def false(self, claim: Claim) -> bool:
+        """Whether a claim is false with room to spare."""
+        return check(self.scene, claim).false
+
+    def holds(
+        self, predicate: str, given: Mapping[str, Any], word: Any, span: Span, frame: Frame | None = None
+    ) -> bool:
+        """Whether a word of a predicate is true in a window."""
+        return self.true(self.words(predicate, given, (word,), span, frame)[0])
 
     def labels(self) -> list[str]:
         """The classes of the good tracks."""
         return sorted({t.label for t in self.good})
-
-
-def _with_halves(span: Span) -> Iterator[Span]:
-    yield span
-    if span.seconds > SPLIT_ABOVE:
-        middle = round((span.t0 + span.t1) / 2, 3)
-        yield Span(span.t0, middle)
-        yield Span(middle, span.t1)

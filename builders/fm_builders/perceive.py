@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
+from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
 from fm_builders.detectors import UNKNOWN, Detections
 from fm_builders.detectors.looks import looks
@@ -106,6 +107,7 @@ def _found(
     small = working_size(size, min(look.max_side, long_side(look)))
     estimator = CameraEstimator(size)
     seen: list[Detections] = []
+    small_copies: list[NDArray[np.uint8]] = []
     moved: list[Detections] = []
     for eye in every:
         eye.reset()
@@ -119,6 +121,7 @@ def _found(
         followed = np.array([sight.bbox for _, sight in held]).reshape(-1, 4) * np.tile(_scale(small, size), 2)
         estimator.add(frame, np.concatenate([followed, found.bbox[found.score >= MASKED_SCORE]]))
         seen.append(found)
+        small_copies.append(thumbnail(frame))
     camera = estimator.result(clip_id)
     if camera.label == "static" and movers:
         seen = [Detections.concat([found, unexplained(one, found)]) for one, found in zip(moved, seen, strict=True)]
@@ -131,7 +134,7 @@ def _found(
         if look.objects.masks:
             masks = [masks_of(thing, one) for thing, one in zip(follower.things, theirs, strict=True)]
         tracks, keypoints, masks = _numbered([*tracks, *theirs], [*keypoints, *points], masks, clip_id, artifact)
-    return camera, with_parents(tracks, keypoints), keypoints, masks
+    return camera, coloured(with_parents(tracks, keypoints), small_copies, size), keypoints, masks
 
 
 def _with_things(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fm_builders.detectors import DETECTORS
 from fm_builders.poses import POSES
-from fm_builders.questions import KINDS
+from fm_builders.questions import BUILT_IN, KINDS
 from fm_builders.segmenters import SEGMENTERS
 from fm_builders.settings import Configurable, told
 from fm_builders.shots import SHOTS
@@ -133,7 +133,7 @@ class Perception(_Part):
 class Compose(_Part):
     """What is asked about a clip."""
 
-    kinds: tuple[str, ...] = ("direction", "actor", "order", "location", "count", "relation", "speed")
+    kinds: tuple[str, ...] = BUILT_IN
     max_per_kind: int = Field(default=4, ge=1)
     max_per_clip: int = Field(default=20, ge=1)
     min_quality: float = Field(default=0.4, ge=0, le=1)

@@ -68,7 +68,7 @@ def _formations(pair: Pair) -> dict[str, Verdict]:
     ahead = min(x.first, x.middle, x.last) / tau
     in_line = (0.5 * x.apart - x.beside) / tau
     abreast = (x.beside - 0.87 * x.apart) / tau
-    near = (0.5 * pair.a.scene.diagonal - x.apart) / tau
+    near = (0.35 * pair.a.scene.diagonal - x.apart) / tau
     return {
         "follows": both(same, behind, in_line, near, both_go),
         "leads": both(same, ahead, in_line, near, both_go),

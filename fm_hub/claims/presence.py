@@ -22,12 +22,12 @@ Args = Mapping[str, Any]
 
 
 def appears(scene: Scene, args: Args, claim: Claim) -> Verdict:
-    """The track is first seen in the middle of the picture, after the clip's start: the time, in seconds."""
+    """The track comes out from behind another one, after the clip's start: the time, in seconds."""
     return _first_seen(scene, args, claim, first=True)
 
 
 def disappears(scene: Scene, args: Args, claim: Claim) -> Verdict:
-    """The track is last seen in the middle of the picture, before the clip's end: the time, in seconds."""
+    """The track goes behind another one and is not seen again: the time, in seconds."""
     return _first_seen(scene, args, claim, first=False)
 
 
@@ -43,10 +43,34 @@ def _first_seen(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdi
             t = float(scene.t[frames[at]])
             gap = t - float(scene.t[0]) if first else float(scene.t[-1]) - t
             room = (_room(scene, bbox[at]) - 0.05) / _noise(scene, bbox)
-            verdict = Verdict(t, TIME_TOLERANCE, min((gap - 0.5) / 0.1, room))
+            away, behind = min((gap - 0.5) / 0.1, room), _behind(scene, args["track"], int(frames[at]), bbox[at])
+            verdict = Verdict(t, TIME_TOLERANCE, min(away, behind))
+            if away > 0 and behind <= 0:  # a late detection looks the same
+                verdict = Verdict(t, math.nan, math.nan)
         scene.memo[key] = verdict
     seen: Verdict = scene.memo[key]
+    if math.isnan(seen.margin):
+        return UNCHECKED
     return seen if claim.t0 - 0.0005 <= seen.value <= claim.t1 + 0.0005 else UNCHECKED
+
+
+def _behind(scene: Scene, track: str, frame: int, box: Floats) -> float:
+    """The margin of "at the edge of another thing", by the share of the box that lies within another track's box."""
+    most = 0.0
+    for other in scene.tracks:
+        frames, bbox = scene.sightings(other)
+        at = int(np.searchsorted(frames, frame))
+        if other != track and at < len(frames) and frames[at] == frame:
+            most = max(most, float(_shares(box[None], bbox[at][None])[0]))
+    return (most - 0.1) / 0.05
+
+
+def _shares(box: Floats, other: Floats) -> Floats:
+    """The share of the area of each box (N, 4) that lies within the other one."""
+    common = np.minimum(box[:, 2:], other[:, 2:]) - np.maximum(box[:, :2], other[:, :2])
+    area = np.prod(np.maximum(box[:, 2:] - box[:, :2], 1e-6), axis=1)
+    out: Floats = np.prod(np.maximum(common, 0.0), axis=1) / area
+    return out
 
 
 def _room(scene: Scene, box: Floats) -> float:
@@ -97,15 +121,23 @@ def _longest_gap(scene: Scene, track: str, t0: float, t1: float) -> Gap | None:
 
 
 def hidden(scene: Scene, args: Args, claim: Claim) -> Verdict:
-    """The track is out of sight for a while, inside the picture: the time it is lost, in seconds."""
+    """The track is out of sight behind another one for a while: the time it is lost, in seconds."""
     gap = _gap(scene, args["track"], claim.t0, claim.t1) if claim.frame == "image" else None
-    return UNCHECKED if gap is None else Verdict(gap.lost, TIME_TOLERANCE, gap.margin)
+    return UNCHECKED if gap is None else _out_of_sight(scene, args["track"], gap, gap.lost)
 
 
 def reappears(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The same; the time it is seen again, in seconds."""
     gap = _gap(scene, args["track"], claim.t0, claim.t1) if claim.frame == "image" else None
-    return UNCHECKED if gap is None else Verdict(gap.back, TIME_TOLERANCE, gap.margin)
+    return UNCHECKED if gap is None else _out_of_sight(scene, args["track"], gap, gap.back)
+
+
+def _out_of_sight(scene: Scene, track: str, gap: Gap, at: float) -> Verdict:
+    """Unseen, and behind some other track: a thing that is only missed by the detector is not hidden."""
+    if gap.margin <= 0:
+        return Verdict(at, TIME_TOLERANCE, gap.margin)
+    cover = (max((_cover(scene, track, b, gap) for b in scene.tracks if b != track), default=0.0) - 0.5) / 0.1
+    return Verdict(at, TIME_TOLERANCE, min(gap.margin, cover)) if cover > 0 else UNCHECKED
 
 
 def hides(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -129,7 +161,4 @@ def _cover(scene: Scene, a: str, b: str, gap: Gap) -> float:
     start, end = boxes[np.searchsorted(own, gap.before)], boxes[np.searchsorted(own, gap.after)]
     share = ((scene.t[frames[inside]] - gap.lost) / (gap.back - gap.lost))[:, None]
     box, other = start + share * (end - start), bbox[inside]
-    common = np.minimum(box[:, 2:], other[:, 2:]) - np.maximum(box[:, :2], other[:, :2])
-    area = np.prod(np.maximum(box[:, 2:] - box[:, :2], 1e-6), axis=1)
-    cover = med(np.prod(np.maximum(common, 0.0), axis=1) / area)
-    return 0.0 if math.isnan(cover) else cover
+    return med(_shares(box, other))

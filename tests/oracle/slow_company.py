@@ -68,7 +68,7 @@ def ways(view: View, args: dict[str, Any]) -> dict[str, Any]:
     of["g"] = med([abs(p[0] * ey - p[1] * ex) for p in delta])
     of["apart"] = med([norm(p) for p in delta])
     big_d = diagonal(view.scene)
-    of["near"] = (0.5 * big_d - of["apart"]) / tau_ab
+    of["near"] = (0.35 * big_d - of["apart"]) / tau_ab
     of["go"] = min((length[n] - 0.06 * big_d) / place[n] for n in ("a", "b"))
     return of
 

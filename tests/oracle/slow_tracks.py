@@ -229,7 +229,23 @@ def seen_event(view: View, args: dict[str, Any], at_end: bool) -> Result:
         raise CannotCheck("outside the window")
     gap = view.scene["t"][-1] - event.t if at_end else event.t - view.scene["t"][0]
     inner = (room(view.scene, event) - 0.05) / place_noise(view.scene, samples)
-    return event.t, 0.2, min((gap - 0.5) / 0.1, inner)
+    away = min((gap - 0.5) / 0.1, inner)
+    most = 0.0
+    for track in view.scene["tracks"]:
+        if track["track_id"] != args["track"]:
+            for k in visible_samples(view.scene, track):
+                if k.frame == event.frame:
+                    most = max(most, share_within(event.box, k.box))
+    behind = (most - 0.1) / 0.05
+    if away > 0.0 >= behind:
+        raise CannotCheck("not beside anything")
+    return event.t, 0.2, min(away, behind)
+
+
+def share_within(box: tuple[float, ...], other: tuple[float, ...]) -> float:
+    across = max(min(box[2], other[2]) - max(box[0], other[0]), 0.0)
+    down = max(min(box[3], other[3]) - max(box[1], other[1]), 0.0)
+    return across * down / (max(box[2] - box[0], 1e-6) * max(box[3] - box[1], 1e-6))
 
 
 def longest_gap(view: View, track_id: str) -> tuple[Sample, Sample, float]:
@@ -249,30 +265,40 @@ def longest_gap(view: View, track_id: str) -> tuple[Sample, Sample, float]:
 
 
 def check_hidden(view: View, args: dict[str, Any]) -> Result:
-    a, _, margin = longest_gap(view, args["track"])
-    return a.t, 0.2, margin
+    a, b, margin = longest_gap(view, args["track"])
+    return a.t, 0.2, out_of_sight(view, args["track"], a, b, margin)
 
 
 def check_reappears(view: View, args: dict[str, Any]) -> Result:
-    _, b, margin = longest_gap(view, args["track"])
-    return b.t, 0.2, margin
+    a, b, margin = longest_gap(view, args["track"])
+    return b.t, 0.2, out_of_sight(view, args["track"], a, b, margin)
+
+
+def out_of_sight(view: View, track_id: str, a: Sample, b: Sample, margin: float) -> float:
+    if margin <= 0.0:
+        return margin
+    covers = [cover_of(view, a, b, t["track_id"]) for t in view.scene["tracks"] if t["track_id"] != track_id]
+    cover = (max(covers, default=0.0) - 0.5) / 0.1
+    if cover <= 0.0:
+        raise CannotCheck("behind nothing")
+    return min(margin, cover)
+
+
+def cover_of(view: View, a: Sample, b: Sample, hider_id: str) -> float:
+    hider = {k.frame: k.box for k in visible_samples(view.scene, find_track(view.scene, hider_id))}
+    between = range(a.frame + 1, b.frame)
+    shares = []
+    for f in between:
+        if f in hider:
+            part = (view.scene["t"][f] - a.t) / (b.t - a.t)
+            box = tuple(p + part * (q - p) for p, q in zip(a.box, b.box, strict=True))
+            shares.append(share_within(box, hider[f]))
+    return med(shares) if len(between) and 2 * len(shares) >= len(between) and shares else 0.0
 
 
 def check_hides(view: View, args: dict[str, Any]) -> Result:
     a, b, margin = longest_gap(view, args["a"])
-    hider = {k.frame: k.box for k in visible_samples(view.scene, find_track(view.scene, args["b"]))}
-    between = range(a.frame + 1, b.frame)
-    shares = []
-    for f in between:
-        if f not in hider:
-            continue
-        part = (view.scene["t"][f] - a.t) / (b.t - a.t)
-        box = [p + part * (q - p) for p, q in zip(a.box, b.box, strict=True)]
-        other = hider[f]
-        across = max(min(box[2], other[2]) - max(box[0], other[0]), 0.0)
-        down = max(min(box[3], other[3]) - max(box[1], other[1]), 0.0)
-        shares.append(across * down / (max(box[2] - box[0], 1e-6) * max(box[3] - box[1], 1e-6)))
-    cover = med(shares) if len(between) and 2 * len(shares) >= len(between) and shares else 0.0
+    cover = cover_of(view, a, b, args["b"])
     return cover, 0.1, min((cover - 0.5) / 0.1, margin)
 
 

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from fm_builders.material import Material
 from fm_hub.claims import Verdict, check
@@ -21,9 +21,14 @@ from fm_hub.records import Claim, Option, Provenance, Question, canonical_json, 
 from fm_hub.registry import Registry
 from fm_hub.wording import BadTemplate, families, option_text, stem
 
-__all__ = ["KINDS", "Draft", "QuestionKind", "ask", "seeded"]
+__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "seeded"]
 
 MAX_OPTIONS = 4
+BUILT_IN = (
+    *("direction", "trajectory", "distance", "rotation", "gesture", "speed", "whether", "repetition", "count"),
+    *("order", "overlap", "actor", "contact", "absent", "location", "relation", "company", "presence"),
+    *("camera", "prediction"),
+)
 GENERATOR = "templates@1"
 
 
@@ -32,7 +37,9 @@ class Draft:
     """A question before it is checked: its wording family, arguments, and every option it could have.
 
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
-    (indices of candidates) the distractors are one whole set of these, so that their make-up tells nothing.
+    (indices of candidates) the distractors are one whole set of these, so that their make-up tells nothing. Where the
+    true one is among the ``usual`` (what most things do: go straight, keep their size), one draft in ``thin`` is asked,
+    so that the commonest answer is no safe guess.
     """
 
     family: str
@@ -42,6 +49,8 @@ class Draft:
     t1: float
     sets: tuple[tuple[int, ...], ...] = ()
     min_options: int = 3
+    usual: tuple[int, ...] = ()
+    thin: int = 3
 
 
 class QuestionKind(ABC):
@@ -50,7 +59,8 @@ class QuestionKind(ABC):
     name: str
     type: str
     answer_type: str
-    needs_still_camera: bool = True
+    camera: Literal["still", "known"] = "still"
+    """What a kind needs: a view that stands still, or one whose motion is known; then it speaks of the background."""
 
     @abstractmethod
     def drafts(self, m: Material) -> Iterator[Draft]:
@@ -60,10 +70,7 @@ class QuestionKind(ABC):
 KINDS: Registry[type[QuestionKind]] = Registry(
     "question kind",
     "fm_hub.questions",
-    {
-        name: f"fm_builders.questions.{name}:{name.capitalize()}Kind"
-        for name in ("direction", "actor", "order", "location", "count", "relation", "speed")
-    },
+    {name: f"fm_builders.questions.{name}:{name.capitalize()}Kind" for name in BUILT_IN},
 )
 
 
@@ -90,7 +97,7 @@ def ask(m: Material, kinds: Sequence[str], *, seed: int, max_per_kind: int, max_
     rounds: dict[str, Iterator[Question]] = {}
     for name in sorted(kinds, key=lambda name: seeded(seed, m.clip.clip_id, name)):
         kind = KINDS.load(name)()
-        if kind.needs_still_camera and m.camera != "static":
+        if m.camera == "unknown" or (kind.camera == "still" and m.camera != "static"):
             out.dropped["CameraMoving" if m.camera == "moving" else "CameraUnknown"] += 1
         else:
             rounds[name] = _questions(kind, m, seed, out.dropped)
@@ -122,13 +129,16 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
     chosen = _choose(draft, verdicts, seed, dropped)
     if chosen is None:
         return None
-    key = seeded(seed, draft.family, draft.args, draft.t0)
+    words: dict[str, Any] = dict(draft.args)
+    if draft.candidates[chosen[0]].frame == "stabilised":
+        words["frame"] = "stabilised"
+    key = seeded(seed, m.clip.clip_id, draft.family, draft.args, draft.t0)
     template = f"{draft.family}/{key % len(families()[draft.family]['stems'])}"
     try:
-        text = stem(m.scene, template, draft.args, draft.t0, draft.t1)
+        text = stem(m.scene, template, words, draft.t0, draft.t1)
         options = tuple(
             Option(
-                option_text(m.scene, template, draft.args, draft.candidates[i], draft.t0, draft.t1),
+                option_text(m.scene, template, words, draft.candidates[i], draft.t0, draft.t1),
                 draft.candidates[i],
                 verdicts[i].margin,
             )
@@ -137,7 +147,7 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
     except BadTemplate:
         dropped["AmbiguousReference"] += 1
         return None
-    args = canonical_json(draft.args)
+    args = canonical_json(words)
     identity = question_id(m.clip.clip_id, template, args, (o.claim for o in options), draft.t0, draft.t1)
     return Question(
         question_id=identity,
@@ -166,6 +176,9 @@ def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Count
     true = [i for i, v in enumerate(verdicts) if v.true]
     if len(true) != 1:
         dropped["SmallMargin"] += 1
+        return None
+    if true[0] in draft.usual and seeded(seed, draft.family, draft.args, draft.t0, draft.t1) % draft.thin:
+        dropped["Commonplace"] += 1
         return None
     false = [i for i, v in enumerate(verdicts) if v.false]
     false.sort(key=lambda i: seeded(seed, draft.candidates[i].as_list()))

@@ -8,10 +8,10 @@ from typing import Any
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind, seeded
 from fm_hub.claims import check
-from fm_hub.records import Claim
+from fm_hub.records import Claim, Frame
 from fm_hub.wording import UNNAMED
 
-__all__ = ["CountKind"]
+__all__ = ["CountKind", "numbers"]
 
 HIGHEST = 12
 
@@ -22,34 +22,42 @@ class CountKind(QuestionKind):
     name = "count"
     type = "repetition count"
     answer_type = "number"
+    camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
         """Reversals of every window; the classes of the clip."""
         for track in m.good:
             for span in m.spans(track):
-                yield from _numbers(m, "reversals", {"track": track.track_id}, {"a": track.track_id}, span, 0)
+                yield from numbers(m, "reversals", {"track": track.track_id}, {"a": track.track_id}, span, 0, m.frame)
         for label in m.labels():
             # A class with a doubtful track is not counted: the doubtful one might be real, or not.
             # Things without a class of their own are not counted either: there is no telling what counts.
             if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
                 # "How many cars?" with one car in view asks nothing.
                 if sum(t.label == label for t in m.good) > 1:
-                    yield from _numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1)
+                    yield from numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1, "image")
                 # One object whose track broke would count twice: all tracks of the class must be seen at once.
                 n = sum(t.label == label for t in m.good)
                 together = Claim.of("at_once", {"label": label, "is": n}, m.whole.t0, m.whole.t1)
                 if n > 1 and check(m.scene, together).true:
-                    yield from _numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0)
+                    yield from numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0, m.frame)
 
 
-def _numbers(
-    m: Material, predicate: str, given: Mapping[str, Any], args: Mapping[str, Any], span: Span, lowest: int
+def numbers(
+    m: Material,
+    predicate: str,
+    given: Mapping[str, Any],
+    args: Mapping[str, Any],
+    span: Span,
+    lowest: int,
+    frame: Frame,
 ) -> Iterator[Draft]:
-    value = check(m.scene, Claim.of(predicate, {**given, "is": 0}, span.t0, span.t1)).value
+    """The number of something above ``lowest``, among four in a row of which it is any one."""
+    value = check(m.scene, Claim.of(predicate, {**given, "is": 0}, span.t0, span.t1, frame)).value
     if (
         value == value and lowest < value <= HIGHEST
     ):  # above the lowest: a number that must be the smallest is given away
         # The four numbers start at any place that holds the true one: else the smallest would give it away.
         low = int(value) - seeded(predicate, args, span.t0, span.t1) % min(4, int(value) - lowest + 1)
-        claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1) for n in range(low, low + 4)]
+        claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1, frame) for n in range(low, low + 4)]
         yield Draft(predicate, args, claims, span.t0, span.t1, min_options=4)

@@ -18,6 +18,7 @@ class DirectionKind(QuestionKind):
     name = "direction"
     type = "motion recognition"
     answer_type = "direction"
+    camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
         """Three families for every window of every good track."""
@@ -26,12 +27,13 @@ class DirectionKind(QuestionKind):
                 t0, t1, a = span.t0, span.t1, {"track": track.track_id}
 
                 def claim(predicate: str, word: str, a: dict[str, str] = a, t0: float = t0, t1: float = t1) -> Claim:
-                    return Claim.of(predicate, {**a, "is": word}, t0, t1)
+                    return Claim.of(predicate, {**a, "is": word}, t0, t1, m.frame)
 
                 args = {"a": track.track_id}
                 yield Draft("direction", args, [claim("direction", w) for w in DIRECTIONS], t0, t1)
                 shapes = [claim("path", w) for w in ("straight", "curved", "back-and-forth")]
-                rests = Claim.of("moves", {**a, "is": False}, t0, t1)
-                yield Draft("path", args, [*shapes, rests], t0, t1, min_options=4)
-                sizes = [claim("depth", w) for w in ("approaches", "recedes", "keeps")]
-                yield Draft("depth", args, sizes, t0, t1)
+                rests = Claim.of("moves", {**a, "is": False}, t0, t1, m.frame)
+                yield Draft("path", args, [*shapes, rests], t0, t1, min_options=4, usual=(0,))
+                if m.camera == "static":
+                    sizes = [claim("depth", w) for w in ("approaches", "recedes", "keeps")]
+                    yield Draft("depth", args, sizes, t0, t1, usual=(2,))

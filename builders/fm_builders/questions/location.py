@@ -21,6 +21,7 @@ class LocationKind(QuestionKind):
     name = "location"
     type = "location-related motion"
     answer_type = "phrase"
+    camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
         """Start and end of every moving track; entries and exits of the clip."""

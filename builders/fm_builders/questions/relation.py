@@ -17,6 +17,7 @@ class RelationKind(QuestionKind):
     name = "relation"
     type = "location-related motion"
     answer_type = "phrase"
+    camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
         """Three families for every window of every pair."""

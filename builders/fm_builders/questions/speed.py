@@ -17,6 +17,7 @@ class SpeedKind(QuestionKind):
     name = "speed"
     type = "motion recognition"
     answer_type = "phrase"
+    camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
         """One family for every window of a track, one for every window of a pair."""
@@ -24,11 +25,19 @@ class SpeedKind(QuestionKind):
             for span in m.spans(track):
                 given = {"track": track.track_id}
                 words = ("speeds-up", "slows-down", "steady")
-                changes = [Claim.of("speed_change", {**given, "is": w}, span.t0, span.t1) for w in words]
-                rests = Claim.of("moves", {**given, "is": False}, span.t0, span.t1)
-                yield Draft("speed_change", {"a": track.track_id}, [*changes, rests], span.t0, span.t1, min_options=4)
+                changes = [Claim.of("speed_change", {**given, "is": w}, span.t0, span.t1, m.frame) for w in words]
+                rests = Claim.of("moves", {**given, "is": False}, span.t0, span.t1, m.frame)
+                yield Draft(
+                    "speed_change",
+                    {"a": track.track_id},
+                    [*changes, rests],
+                    span.t0,
+                    span.t1,
+                    min_options=4,
+                    usual=(2, 3),
+                )
         for a, b, span in m.pairs():
             args = {"a": a.track_id, "b": b.track_id}
             ranks = ("faster", "slower", "same")
-            claims = [Claim.of("speed_order", {**args, "is": w}, span.t0, span.t1) for w in ranks]
+            claims = [Claim.of("speed_order", {**args, "is": w}, span.t0, span.t1, m.frame) for w in ranks]
             yield Draft("speed_order", args, claims, span.t0, span.t1)

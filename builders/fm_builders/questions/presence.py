@@ -1,0 +1,35 @@
+"""When a thing can be seen: how it comes and goes, and what hides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fm_builders.material import Material
+from fm_builders.questions import Draft, QuestionKind
+from fm_hub.records import Claim
+
+__all__ = ["PresenceKind"]
+
+SIDES = ("left", "right", "top", "bottom")
+
+
+class PresenceKind(QuestionKind):
+    """One track: comes, goes, or is hidden for a while, and behind what."""
+
+    name = "presence"
+    type = "location-related motion"
+    answer_type = "phrase"
+    camera = "still"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """Of every track its coming and going; of every hidden one what is in front of it."""
+        t0, t1 = m.whole.t0, m.whole.t1
+        for track in m.good:
+            given, args = {"track": track.track_id}, {"a": track.track_id}
+            claims = [Claim.of(p, given, t0, t1) for p in ("hidden", "appears", "disappears")]
+            claims += [Claim.of(p, {**given, "side": s}, t0, t1) for p in ("enters", "leaves") for s in SIDES]
+            yield Draft("presence", args, claims, t0, t1, min_options=4)
+            if m.true(claims[0]):
+                others = [t for t in m.good if t.track_id != track.track_id]
+                hiders = [Claim.of("hides", {"a": track.track_id, "b": t.track_id}, t0, t1) for t in others]
+                yield Draft("hider", args, hiders, t0, t1)

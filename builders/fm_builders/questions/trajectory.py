@@ -1,0 +1,30 @@
+"""The figure that something draws with its movement, and which way round it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fm_builders.material import Material
+from fm_builders.questions import Draft, QuestionKind
+from fm_hub.claims.shape import SHAPES
+
+__all__ = ["TrajectoryKind"]
+
+
+class TrajectoryKind(QuestionKind):
+    """One track: straight, arc, circle, zigzag or to and fro; the sense of a circle."""
+
+    name = "trajectory"
+    type = "motion recognition"
+    answer_type = "phrase"
+    camera = "known"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """The figure of every window; where it is a circle, which way round as well."""
+        for track in m.good:
+            given, args = {"track": track.track_id}, {"a": track.track_id}
+            for span in m.spans(track):
+                yield Draft("shape", args, m.words("shape", given, SHAPES, span), span.t0, span.t1, usual=(0,))
+                ways = m.words("winding", given, ("clockwise", "anticlockwise"), span)
+                if m.holds("shape", given, "circle", span):
+                    yield Draft("winding", args, ways, span.t0, span.t1, min_options=2)

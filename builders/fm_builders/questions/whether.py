@@ -1,0 +1,73 @@
+"""Checks against false positives: is it so, or not; does it move at all.
+
+A coin that the question's own parts decide says whether a true or a false statement is put, so that neither "yes" nor
+"no" is the likelier answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fm_builders.material import Material, Span
+from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_hub.claims.body import GESTURES
+from fm_hub.claims.one import DIRECTIONS
+from fm_hub.claims.shape import SHAPES
+from fm_hub.records import Claim, Frame, Track
+
+__all__ = ["WhetherKind"]
+
+SIDES = ("left", "right", "top", "bottom")
+
+
+class WhetherKind(QuestionKind):
+    """A statement about one track that is true or provably false; the direction of what may stand still."""
+
+    name = "whether"
+    type = "motion recognition"
+    answer_type = "phrase"
+    camera = "known"
+
+    def drafts(self, m: Material) -> Iterator[Draft]:
+        """One statement of every sort that can be decided, for every window of every track."""
+        for track in m.good:
+            for span in m.spans(track):
+                yield from _statements(m, track, span)
+                yield _at_all(m, track, span)
+
+
+def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
+    given = {"track": track.track_id}
+    sorts: list[tuple[str, str, tuple[str, ...], Frame]] = [
+        ("direction", "is", tuple(DIRECTIONS), m.frame),
+        ("shape", "is", SHAPES, m.frame),
+        ("gesture", "is", GESTURES, "image"),
+    ]
+    if m.camera == "static" and span == m.whole:
+        sorts += [(event, "side", SIDES, "image") for event in ("enters", "leaves")]
+    for predicate, key, words, frame in sorts:
+        claims = {w: Claim.of(predicate, {**given, key: w}, span.t0, span.t1, frame) for w in words}
+        true = [w for w, c in claims.items() if m.true(c)]
+        false = [w for w, c in claims.items() if m.false(c)]
+        if len(true) != 1 or not false:
+            continue  # where nothing is true, "no" would be the only answer that can be asked for
+        coin = seeded("whether", predicate, track.track_id, span.t0, span.t1)
+        word = true[0] if coin % 2 else false[(coin // 2) % len(false)]
+        deed: dict[str, Any] = {"predicate": predicate, "args": {key: word}}
+        denied = Claim.of("not", {"predicate": predicate, "args": {**given, key: word}}, span.t0, span.t1, frame)
+        args = {"a": track.track_id, "deed": deed}
+        yield Draft("whether", args, [claims[word], denied], span.t0, span.t1, min_options=2)
+
+
+def _at_all(m: Material, track: Track, span: Span) -> Draft:
+    """Its direction, with "it stays" always among the options."""
+    given = {"track": track.track_id}
+    ways = m.words("direction", given, tuple(DIRECTIONS), span)
+    rests = m.words("moves", given, (False,), span)
+    n = len(ways)
+    some = seeded("at all", track.track_id, span.t0) % n
+    around = [(some + k) % n for k in range(n)]
+    moving = tuple((n, *two) for two in zip(around, around[3:] + around[:3], strict=True))
+    resting = tuple(tuple(around[(i + k) % n] for k in (0, 3, 5)) for i in range(n))
+    return Draft("whether_moves", {"a": track.track_id}, [*ways, *rests], span.t0, span.t1, moving + resting, 4, (n,))
