@@ -52,7 +52,7 @@ def worded(change: Any) -> Script:
 def turned(text: str) -> str:
     """A true rewording of some of the templates."""
     text = re.sub(r"^In the picture, (.*)\.$", lambda m: f"{m[1][0].upper()}{m[1][1:]} in the image.", text)
-    return text.replace("across the picture", "across the image")
+    return re.sub(r"\b(in|across|of) the picture\b", r"\1 the image", text)
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def test_whatever_goes_wrong_is_counted_and_the_templates_stand(plain: Any, faul
 
 def test_a_spent_budget_is_counted_and_answers_are_asked_for_once(plain: Any, tmp_path: Path) -> None:
     _, _, _, again = plain
-    small = Settings(attempts=1, cache=tmp_path / "answers.sqlite", budget=Budget(3000, "tokens"))
+    small = Settings(attempts=1, cache=tmp_path / "answers.sqlite", budget=Budget(1500, "tokens"))
     with language(worded(turned), settings=small) as (model, server):
         counts = again(model).language["counts"]["paraphrase"]
         assert counts["BudgetSpent"] > 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from fm_hub.claims import body, company, contact, events, intervals, many, one, presence, shape, view
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.verdict import Verdict
+from fm_hub.claims.verdict import UNCHECKED, Verdict
 from fm_hub.records import Claim
 
 __all__ = ["INNER", "PREDICATES", "Predicate"]
@@ -97,7 +97,8 @@ def _exactly(scene: Scene, args: Mapping[str, Any], claim: Claim) -> Verdict:
 
 def _not(scene: Scene, args: Mapping[str, Any], claim: Claim) -> Verdict:
     """The inner claim is false: what did not happen, proved by what did."""
-    return PREDICATES[args["predicate"]].check(scene, args["args"], claim).negated()
+    margin = PREDICATES[args["predicate"]].check(scene, args["args"], claim).margin
+    return Verdict(float(margin < 0), 1.0, -margin) if margin else UNCHECKED
 
 
 INNER = tuple(n for n, p in PREDICATES.items() if "track" in p.args)

@@ -136,7 +136,8 @@ def _out_of_sight(scene: Scene, track: str, gap: Gap, at: float) -> Verdict:
     """Unseen, and behind some other track: a thing that is only missed by the detector is not hidden."""
     if gap.margin <= 0:
         return Verdict(at, TIME_TOLERANCE, gap.margin)
-    cover = (max((_cover(scene, track, b, gap) for b in scene.tracks if b != track), default=0.0) - 0.5) / 0.1
+    covers = [c for b in scene.tracks if b != track and (c := _cover(scene, track, b, gap)) is not None]
+    cover = (max(covers, default=0.0) - 0.5) / 0.1
     return Verdict(at, TIME_TOLERANCE, min(gap.margin, cover)) if cover > 0 else UNCHECKED
 
 
@@ -146,17 +147,19 @@ def hides(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if gap is None or args["b"] not in scene.tracks:
         return UNCHECKED
     cover = _cover(scene, args["a"], args["b"], gap)
+    if cover is None:
+        return Verdict(math.nan, 0.1, gap.margin) if gap.margin < 0 else UNCHECKED
     lead = Verdict(cover, 0.1, (cover - 0.5) / 0.1)
     return both(lead, gap.margin)
 
 
-def _cover(scene: Scene, a: str, b: str, gap: Gap) -> float:
-    """The median share of the box of ``a``, drawn between its sightings, that lies within ``b``."""
+def _cover(scene: Scene, a: str, b: str, gap: Gap) -> float | None:
+    """The median share of the box of ``a``, drawn between its sightings, that lies within ``b``, if seen enough."""
     frames, bbox = scene.sightings(b)
     inside = (frames > gap.before) & (frames < gap.after)
     missing = gap.after - gap.before - 1
     if not missing or 2 * int(inside.sum()) < missing:
-        return 0.0
+        return None
     own, boxes = scene.sightings(a)
     start, end = boxes[np.searchsorted(own, gap.before)], boxes[np.searchsorted(own, gap.after)]
     share = ((scene.t[frames[inside]] - gap.lost) / (gap.back - gap.lost))[:, None]

@@ -89,7 +89,7 @@ def _shapes(w: Window) -> dict[str, Verdict]:
         sweep, near = abs(ring.sweep), _round(w, ring)
         part = Verdict(sweep, ring.delta, min(sweep - 40.0, 270.0 - sweep) / ring.delta)
         arc = both(part, broad, (30.0 - ring.back) / ring.delta, near, -weave, w.moves)
-        circle = both(Verdict(sweep, ring.delta, (sweep - 300.0) / ring.delta), broad, near, -weave, w.moves)
+        circle = both(Verdict(sweep, ring.delta, (sweep - 300.0) / ring.delta), broad, near, w.moves)
     return {
         "straight": both(once, (0.1 - v) / nu, -weave, w.moves),
         "arc": arc,

@@ -32,10 +32,6 @@ class Verdict:
         """Whether the claim is false with room to spare."""
         return self.margin <= -DECIDED
 
-    def negated(self) -> Verdict:
-        """The verdict on the opposite claim."""
-        return Verdict(self.value, self.tolerance, -self.margin)
-
     def rounded(self) -> Verdict:
         """As published: margin within ±99, everything to 6 decimals; what is not a number proves nothing."""
         if math.isnan(self.margin):

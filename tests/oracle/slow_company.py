@@ -248,8 +248,10 @@ def check_when(view: View, args: dict[str, Any]) -> Result:
 
 
 def check_not(view: View, args: dict[str, Any]) -> Result:
-    value, tol, margin = check_in_view(view, args["predicate"], args["args"])
-    return value, tol, -margin
+    margin = check_in_view(view, args["predicate"], args["args"])[2]
+    if margin == 0.0:
+        raise CannotCheck("nothing is known")
+    return float(margin < 0.0), 1.0, -margin
 
 
 CHECKS = {

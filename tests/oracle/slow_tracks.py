@@ -158,9 +158,8 @@ def check_shape(view: View, args: dict[str, Any]) -> Result:
         return NAN, NAN, min(broad, -weave, moving)
     swept, back, delta, m_round = ring
     if word == "circle":
-        lead = (abs(swept) - 300.0) / delta
-    else:
-        lead = min(min(abs(swept) - 40.0, 270.0 - abs(swept)) / delta, (30.0 - back) / delta)
+        return abs(swept), delta, min((abs(swept) - 300.0) / delta, broad, m_round, moving)
+    lead = min(min(abs(swept) - 40.0, 270.0 - abs(swept)) / delta, (30.0 - back) / delta)
     return abs(swept), delta, min(lead, broad, m_round, -weave, moving)
 
 
@@ -277,14 +276,15 @@ def check_reappears(view: View, args: dict[str, Any]) -> Result:
 def out_of_sight(view: View, track_id: str, a: Sample, b: Sample, margin: float) -> float:
     if margin <= 0.0:
         return margin
-    covers = [cover_of(view, a, b, t["track_id"]) for t in view.scene["tracks"] if t["track_id"] != track_id]
+    others = [t["track_id"] for t in view.scene["tracks"] if t["track_id"] != track_id]
+    covers = [c for c in (cover_of(view, a, b, other) for other in others) if c is not None]
     cover = (max(covers, default=0.0) - 0.5) / 0.1
     if cover <= 0.0:
         raise CannotCheck("behind nothing")
     return min(margin, cover)
 
 
-def cover_of(view: View, a: Sample, b: Sample, hider_id: str) -> float:
+def cover_of(view: View, a: Sample, b: Sample, hider_id: str) -> float | None:
     hider = {k.frame: k.box for k in visible_samples(view.scene, find_track(view.scene, hider_id))}
     between = range(a.frame + 1, b.frame)
     shares = []
@@ -293,12 +293,16 @@ def cover_of(view: View, a: Sample, b: Sample, hider_id: str) -> float:
             part = (view.scene["t"][f] - a.t) / (b.t - a.t)
             box = tuple(p + part * (q - p) for p, q in zip(a.box, b.box, strict=True))
             shares.append(share_within(box, hider[f]))
-    return med(shares) if len(between) and 2 * len(shares) >= len(between) and shares else 0.0
+    return med(shares) if len(between) and 2 * len(shares) >= len(between) and shares else None
 
 
 def check_hides(view: View, args: dict[str, Any]) -> Result:
     a, b, margin = longest_gap(view, args["a"])
     cover = cover_of(view, a, b, args["b"])
+    if cover is None:
+        if margin >= 0.0:
+            raise CannotCheck("the other one is not seen")
+        return NAN, 0.1, margin
     return cover, 0.1, min((cover - 0.5) / 0.1, margin)
 
 
