@@ -82,7 +82,7 @@ def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """Whether ``a`` moves faster across the picture than ``b``, slower, or as fast."""
     a = scene.window(args["a"], claim.t0, claim.t1, claim.frame)
     b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
-    if a is None or b is None:
+    if a is None or b is None or a.cut or b.cut:
         return UNCHECKED
     va, vb = max(a.speed, 1e-6), max(b.speed, 1e-6)
     q = math.log(va / vb)

@@ -159,10 +159,7 @@ def depth(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _depths(w: Window) -> dict[str, Verdict]:
-    wide, high = w.scene.width, w.scene.height
-    low, top = np.array([0.01 * wide, 0.01 * high]), np.array([0.99 * wide, 0.99 * high])
-    whole = ((w.bbox[:, :2] > low) & (w.bbox[:, 2:] < top)).all(axis=1)
-    g = np.log(w.s[whole])
+    g = np.log(w.s[w.whole])
     if len(g) < 5:
         return dict.fromkeys(("approaches", "recedes", "keeps"), UNCHECKED)
     first, middle, last = map(med, thirds(g))
@@ -174,7 +171,7 @@ def _depths(w: Window) -> dict[str, Verdict]:
 def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """How fast the track moves, in frame diagonals per second."""
     w = _window(scene, args, claim)
-    if w is None:
+    if w is None or w.cut:
         return UNCHECKED
     q = w.speed / scene.diagonal
     tol = max(0.15 * q, w.tau / (scene.diagonal * w.seconds))
@@ -185,7 +182,7 @@ def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
 def speed_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """Whether the track is faster at the end than at the start."""
     w = _window(scene, args, claim)
-    return UNCHECKED if w is None else _paces(w)[args["is"]]
+    return UNCHECKED if w is None or w.cut else _paces(w)[args["is"]]
 
 
 @measured

@@ -107,9 +107,7 @@ def tips(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _tips(w: Window) -> dict[str, Verdict]:
-    wide, high = w.scene.width, w.scene.height
-    low, top = np.array([0.01 * wide, 0.01 * high]), np.array([0.99 * wide, 0.99 * high])
-    box = w.bbox[((w.bbox[:, :2] > low) & (w.bbox[:, 2:] < top)).all(axis=1)]
+    box = w.bbox[w.whole]
     if len(box) < 5:
         return dict.fromkeys(("over", "up"), UNCHECKED)
     sides = np.maximum(box[:, 2:] - box[:, :2], 1.0)

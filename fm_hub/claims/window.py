@@ -131,6 +131,19 @@ class Window:
         return turning_points(self.along, h)
 
     @cached_property
+    def whole(self) -> NDArray[np.bool_]:
+        """(N,) samples whose box the frame's border does not cut."""
+        x1, y1, x2, y2 = self.bbox.T
+        wide, high = self.scene.width, self.scene.height
+        out: NDArray[np.bool_] = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
+        return out
+
+    @cached_property
+    def cut(self) -> bool:
+        """Whether so many samples are cut that the middles of their boxes tell no speed."""
+        return 10 * int(self.whole.sum()) < 9 * len(self.whole)
+
+    @cached_property
     def speeds(self) -> Floats:
         """Pixels per second at the inner samples, (N - 2,)."""
         step = self.path[2:] - self.path[:-2]

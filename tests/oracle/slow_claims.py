@@ -626,8 +626,14 @@ def check_depth(view: View, args: dict[str, Any]) -> Result:
     return q, tol, trend(q, m, math.log(1.4), tol, which)
 
 
+def need_whole(scene: Scene, samples: list[Sample]) -> None:
+    if 10 * sum(is_whole(scene, k) for k in samples) < 9 * len(samples):
+        raise CannotCheck("cut by the border")
+
+
 def check_speed(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
+    need_whole(view.scene, samples)
     big_d = diagonal(view.scene)
     q = med(speeds(samples)) / big_d
     tol = max(0.15 * q, tau(view.scene, samples) / (big_d * duration(samples)))
@@ -642,6 +648,7 @@ def check_speed(view: View, args: dict[str, Any]) -> Result:
 
 def check_speed_change(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
+    need_whole(view.scene, samples)
     place = tau(view.scene, samples)
     big_t = duration(samples)
     v = speeds(samples)
@@ -811,6 +818,8 @@ def check_distance_change(view: View, args: dict[str, Any]) -> Result:
 def check_speed_order(view: View, args: dict[str, Any]) -> Result:
     samples_a = supported_samples(view, args["a"])
     samples_b = supported_samples(view, args["b"])
+    need_whole(view.scene, samples_a)
+    need_whole(view.scene, samples_b)
     v_a = max(med(speeds(samples_a)), 1e-6)
     v_b = max(med(speeds(samples_b)), 1e-6)
     q = math.log(v_a / v_b)
