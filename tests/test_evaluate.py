@@ -393,6 +393,8 @@ def test_ctrl_c_exits_with_130(
         (["--model", "bseline:chance", "--dataset", "DATA"], "did you mean 'baseline'?"),
         (["--model", "fake:A", "--task", "foundationmoton"], "did you mean 'foundationmotion'?"),
         (["--model", "fake:A", "--dataset", "no/such/place"], "no such folder"),
+        (["--model", "fake:A", "--dataset", "./nosuchplace"], "no such folder"),
+        (["--model", "fake:A", "--dataset", "DATA-"], "did you mean"),
         (["--model", "fake:A", "--dataset", "."], "not a dataset of fm-hub"),
         (["--model", "fake:A", "--dataset", "DATA", "--config", "qa"], "benchmark or mcq"),
         (["--model", "fake:A", "--dataset", "DATA", "--split", "dev"], "train, validation, test"),
@@ -412,7 +414,7 @@ def test_user_errors_are_one_line(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = cli(capsys, *(str(drawn) if a == "DATA" else a for a in argv))
+    code, out, err = cli(capsys, *(a.replace("DATA", str(drawn)) for a in argv))
     assert code == 2, err
     assert says in err
     assert err.count("\n") == 1

@@ -38,7 +38,8 @@ def show_run(run: RunResult) -> None:
     rows = {"all": r, **{f"  {k}": v for k, v in r["by"].get("kind", {}).items()}}
     for name, part in rows.items():
         counts = f"{part['n'] - part['n_error']} of {part['n']}"
-        table.add_row(escape(name), percent(part["accuracy"]), interval(part), percent(part["chance"]), counts)
+        bars = interval(part) if part["ci95"] else "-"
+        table.add_row(escape(name), percent(part["accuracy"]), bars, percent(part["chance"]), counts)
     profile = "" if r["profile"] == "standard" else f", profile {escape(r['profile'])}"
     console.print(
         f"[bold]{escape(run.model)}[/bold] on {escape(r['dataset']['id'])}, task {escape(r['task'])}{profile}"
@@ -55,6 +56,8 @@ def show_run(run: RunResult) -> None:
 def _remarks(r: Mapping[str, Any]) -> list[str]:
     """What the table does not say, where there is something to say."""
     lines = []
+    if r["ci95"] is None:
+        lines.append(f"no interval: {r['ci95_note']}")
     if r["n_unkeyed"]:
         lines.append(f"{r['n_unkeyed']} questions have no published key: answered, in no figure above")
     if r["n_unparsed"]:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from fm_eval_harness.layouts import Layout
@@ -18,7 +19,7 @@ __all__ = ["DEFAULT_FOLDER", "Location", "locate"]
 
 DEFAULT_FOLDER = "foundationmotion"
 _TABLES = ("benchmark", "mcq", "qa", "captions", "clips", "frames", "tracks", "camera", "facts")
-_REPO = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+_REPO = re.compile(r"(?P<id>\w[\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ def locate(dataset: str | Path | None, layout: Layout | None = None) -> Location
         return Location(str(dataset), path.resolve(), "", None if layout else read_manifest(path))
     repo = _REPO.fullmatch(str(dataset)) if isinstance(dataset, str) else None
     if repo is None:
-        raise BadDataset(f"{dataset}: no such folder, and not a repository such as OWNER/NAME or OWNER/NAME@REVISION")
+        beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+        near = get_close_matches(path.name, beside, 1)
+        raise BadDataset(
+            f"{dataset}: no such folder, and not a repository such as OWNER/NAME or OWNER/NAME@REVISION"
+            + (f"; did you mean {path.parent / near[0]}?" if near else "")
+        )
     if layout:
         # The Hub's patterns want a folder where a glob's ** may be none.
         wanted = [p for glob_ in layout.parts.values() for p in dict.fromkeys((glob_, glob_.replace("**/", "")))]
