@@ -286,6 +286,8 @@ def test_folders_that_are_no_models(tiny_vlm: Path, drawn: Path, tmp_path: Path)
     with pytest.raises(UserError) as e:
         open_model("./nothing-here", options)
     assert "no such model folder" in line_of(e)
+    with pytest.raises(UserError, match="needs a Hub id or a folder"):
+        open_model("transformers:", options)
     (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_layer": 1}')
     with pytest.raises(UserError) as e:
         open_model(str(tmp_path), options)

@@ -52,6 +52,8 @@ class TransformersModel(Model):
     @classmethod
     def from_spec(cls, rest: str, options: Options) -> TransformersModel:
         """Build from a Hub id or a folder. Raises a :class:`~fm_hub.errors.UserError` of one line."""
+        if not rest:
+            raise UserError("transformers: needs a Hub id or a folder: --model OWNER/NAME")
         folder = Path(rest)
         if folder.is_dir():
             if not (folder / "config.json").is_file():
