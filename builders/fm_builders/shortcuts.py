@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from sys import intern
 
 from fm_builders.balance import option_key
 from fm_builders.text_only import guessed
@@ -25,7 +26,8 @@ def scored(questions: Sequence[Question]) -> list[Question]:
     letters: dict[int, Counter[int]] = defaultdict(Counter)
     right: dict[str, Counter[str]] = defaultdict(Counter)
     own: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    keys = [[option_key(q, i) for i in range(len(q.options))] for q in questions]
+    # Few are different: kept once each, or half a million questions would not fit.
+    keys = [[intern(option_key(q, i)) for i in range(len(q.options))] for q in questions]
     for q, ks in zip(questions, keys, strict=True):
         family = q.template.partition("/")[0]
         letters[len(q.options)][q.answer] += 1
