@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import Row, show
 from hub_clients import CLIENT, R, child, hub_for, push, street
 from hub_doors import doors
-from hub_sizes import growth, loading, many
+from hub_sizes import growth, large, loading, many
 
 from dataset_made import make_dataset
 from fm_hub.hubserver.server import LoopbackHub
@@ -160,13 +160,16 @@ if __name__ == "__main__":
     parser.add_argument("--every", type=int, default=1, help="kill at every N-th request")
     parser.add_argument("--files", type=int, default=10_000, help="clips of the large set")
     parser.add_argument("--rows", type=int, default=467_000, help="rows of the long table")
-    parser.add_argument("--only", choices=("kills", "races", "doors", "growth", "loading", "many"), help="one part")
+    parser.add_argument(
+        "--only", choices=("kills", "races", "doors", "growth", "large", "loading", "many"), help="one part"
+    )
     chosen = parser.parse_args()
     parts: dict[str, Callable[[Path], list[Row]]] = {
         "kills": lambda at: kills(at, chosen.every),
         "races": races,
         "doors": doors,
         "growth": growth,
+        "large": large,
         "loading": lambda at: loading(at, chosen.rows),
         "many": lambda at: many(at, chosen.files),
     }

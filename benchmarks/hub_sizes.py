@@ -19,7 +19,7 @@ from fm_hub.manifest import Manifest, read_manifest, write_manifest
 from fm_hub.records import Clip, Source
 from fm_hub.tables import read_table, to_table, write_table
 
-__all__ = ["growth", "loading", "many"]
+__all__ = ["growth", "large", "loading", "many"]
 
 
 def growth(folder: Path, clips: int = 100) -> list[Row]:
@@ -151,6 +151,51 @@ def long_set(root: Path, n: int) -> None:
     counts = {**manifest.counts, "mcq": {"train": n}}
     shards = {**manifest.shards, "mcq": names}
     write_manifest(root, manifest.model_copy(update={"counts": counts, "shards": shards, "files": {}}))
+
+
+HOLD = """
+import os, sys, threading
+from pathlib import Path
+from fm_hub.hubserver.server import serving
+with serving(Path(sys.argv[1])) as hub:
+    print(hub.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def large(folder: Path, megabytes: int = 400) -> list[Row]:
+    """One large file up and down, by four clients at once: the most memory that the Hub's own process needs for it."""
+    (folder / "up").mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder / "hub")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as hub:
+        assert hub.stdout
+        assert hub.stdin
+        url = hub.stdout.readline().strip()
+        env = {**os.environ, "HF_ENDPOINT": url, "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "any", "HF_HUB_OFFLINE": "0"}
+        before = _peak(hub.pid)
+        clients = []
+        for i in range(4):
+            here = folder / "up" / str(i)
+            here.mkdir()
+            with open(here / "large.bin", "wb") as f:
+                for _ in range(megabytes // 4):
+                    f.write(os.urandom(1 << 20))
+            one = {**env, "HF_HOME": str(folder / f"home-{i}")}
+            clients.append(subprocess.Popen([sys.executable, "-c", SEND, f"fm/large-{i}", str(here)], env=one))
+        failed = sum(c.wait() != 0 for c in clients)
+        grown = _peak(hub.pid) - before
+        hub.stdin.close()
+    return [
+        Row(f"{megabytes} MB in four uploads at once: uploads that failed", failed, "", "<=", 0),
+        Row(f"{megabytes} MB in four uploads at once: growth of the Hub's peak memory", grown, "MB", "<=", 100),
+    ]
+
+
+def _peak(pid: int) -> float:
+    """The most memory that a process has held, in MB (Linux)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def many(folder: Path, files: int) -> list[Row]:

@@ -95,10 +95,8 @@ def _push(request: Request, remote: Remote, *, dry_run: bool, resume: bool, rest
             raise UserError(f"{request.root}: the unfinished release is {tag}; resume it as that, or use --restart")
         return _Push(request, remote, journal, _restored(request, journal), say).run()
     if journal.unfinished and not dry_run and not restart:
-        tag = journal.get("begin", "tag")
-        raise UserError(
-            f"{request.root}: the release {tag} is unfinished; go on with --resume, or drop it with --restart"
-        )
+        what = f"the release {journal.get('begin', 'tag')} is unfinished"
+        raise UserError(f"{request.root}: {what}; go on with --resume, or drop it with --restart")
     work = request.folder / "dry-run" if dry_run else request.folder
     if not dry_run:
         shutil.rmtree(request.folder, ignore_errors=True)
