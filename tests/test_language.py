@@ -83,7 +83,7 @@ def test_true_rewordings_are_published_and_verified(plain: Any) -> None:
         manifest = again(model)
     rows = read_records(root, "mcq")
     changed = [q for q in rows if q.provenance.prompt]
-    assert len(changed) >= 5
+    assert len(changed) >= 2
     assert {q.provenance.generator for q in changed} == {"llm:org/model"}
     assert {q.provenance.prompt for q in changed} == {load_prompt("paraphrase").mark}
     old = {q.question_id: q for q in before["mcq"]}
