@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fm_hub.claims import CLAIMS_VERSION
+from fm_hub.content import content_sha256
 from fm_hub.errors import BadDataset
 from fm_hub.tables import SCHEMA_VERSION
 from fm_hub.wording import WORDING_VERSION
@@ -23,7 +25,7 @@ __all__ = [
     "FileInfo",
     "Manifest",
     "OtherSchema",
-    "content_sha256",
+    "Written",
     "file_sha256",
     "parse_manifest",
     "published_files",
@@ -46,6 +48,20 @@ class FileInfo(BaseModel):
     model_config = ConfigDict(frozen=True)
     sha256: str
     bytes: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table as it was written: its rows, the hash of its content, and its files relative to the dataset's root."""
+
+    rows: int
+    content: str
+    files: tuple[str, ...]
+
+    @classmethod
+    def whole(cls, config: str, split: str, table: pa.Table) -> Written:
+        """A table that lies in one file."""
+        return cls(table.num_rows, content_sha256(table), (f"{config}/{split}-00000.parquet",))
 
 
 class Manifest(BaseModel):
@@ -76,7 +92,7 @@ class Manifest(BaseModel):
     @classmethod
     def measured(
         cls,
-        tables: Mapping[tuple[str, str], pa.Table],
+        tables: Mapping[tuple[str, str], pa.Table | Written],
         *,
         data_version: str,
         generator: str,
@@ -92,9 +108,10 @@ class Manifest(BaseModel):
         content: dict[str, list[str]] = {}
         shards: dict[str, dict[str, str]] = {}
         for (config, split), table in sorted(tables.items()):
-            counts.setdefault(config, {})[split] = table.num_rows
-            content.setdefault(config, []).append(content_sha256(table))
-            shards.setdefault(config, {})[f"{config}/{split}-00000.parquet"] = data_version
+            written = table if isinstance(table, Written) else Written.whole(config, split, table)
+            counts.setdefault(config, {})[split] = written.rows
+            content.setdefault(config, []).append(written.content)
+            shards.setdefault(config, {}).update(dict.fromkeys(written.files, data_version))
         digests = {c: hashlib.sha256("".join(x).encode()).hexdigest() for c, x in content.items()}
         return cls(
             data_version=data_version,
@@ -109,19 +126,6 @@ class Manifest(BaseModel):
             videos=videos,
             language=dict(language or {}),
         )
-
-
-def content_sha256(table: pa.Table) -> str:
-    """The hash of a table's rows, whatever the Parquet version that holds them."""
-    digest = hashlib.sha256()
-    for row in table.to_pylist():
-        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=_bytes).encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
-
-
-def _bytes(value: Any) -> str:
-    return hashlib.sha256(value).hexdigest()
 
 
 def file_sha256(path: Path) -> FileInfo:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -402,19 +403,46 @@ def iter_rows(root: Path, config: str, split: str | None = None) -> Iterator[Row
             raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
 
 
-def read_table(root: Path, config: str, split: str | None = None) -> pa.Table:
-    """All rows of a config (empty if it has no file). Raises :class:`BadDataset` on a file that does not parse."""
-    tables = []
+def read_table(
+    root: Path,
+    config: str,
+    split: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    clip_id: str | None = None,
+    rows: int | None = None,
+) -> pa.Table:
+    """The rows of a config (none if it has no file): some columns, those of a clip, or the first ``rows`` of them.
+
+    Raises :class:`BadDataset` on a file that does not parse.
+    """
+    tables, left = [], rows
     for path in shards(root, config, split):
         try:
-            tables.append(pq.ParquetFile(path).read())
+            tables.append(_read(path, columns, clip_id, left))
         except (pa.ArrowInvalid, OSError) as e:
             raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
+        if left is not None:
+            left -= tables[-1].num_rows
+            if left <= 0:
+                break
     if not tables:
-        return SCHEMAS[config].empty_table() if config in SCHEMAS else pa.table({})
+        schema = SCHEMAS.get(config, pa.schema([]))
+        return (schema if columns is None else pa.schema([schema.field(c) for c in columns])).empty_table()
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def read_records(root: Path, config: str, split: str | None = None) -> Sequence[Any]:
-    """The records of a config of a built dataset."""
-    return cast("Sequence[Any]", from_table(config, read_table(root, config, split)))
+def _read(path: Path, columns: Sequence[str] | None, clip_id: str | None, rows: int | None) -> pa.Table:
+    if clip_id is not None:  # files are sorted by clip: whole groups of rows are passed over
+        return pq.read_table(path, columns=columns, filters=[("clip_id", "=", clip_id)], partitioning=None)
+    with pq.ParquetFile(path) as file:
+        if rows is None:
+            return file.read(columns=columns)
+        batches = list(islice(file.iter_batches(rows, columns=columns), 1))
+        schema = batches[0].schema if batches else file.schema_arrow
+        return pa.Table.from_batches(batches, schema=schema)
+
+
+def read_records(root: Path, config: str, split: str | None = None, *, clip_id: str | None = None) -> Sequence[Any]:
+    """The records of a config of a built dataset, or those of one clip."""
+    return cast("Sequence[Any]", from_table(config, read_table(root, config, split, clip_id=clip_id)))

@@ -16,8 +16,9 @@ from typing import Any
 
 from fm_hub.claims import MalformedClaim, Scene, check
 from fm_hub.claims.verdict import difficulty
+from fm_hub.content import content_sha256
 from fm_hub.errors import BadDataset
-from fm_hub.manifest import Manifest, content_sha256, file_sha256, published_files, read_manifest
+from fm_hub.manifest import Manifest, file_sha256, published_files, read_manifest
 from fm_hub.records import (
     LETTERS,
     Caption,

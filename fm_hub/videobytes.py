@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from fm_hub.content import ContentHash
+from fm_hub.manifest import Written
 from fm_hub.records import Clip
 from fm_hub.tables import write_table
 
 __all__ = ["write_benchmark_videos"]
+
+SHARD_BYTES = 200_000_000
 
 
 def _feature(dtype: str) -> dict[str, str]:
@@ -34,8 +38,25 @@ SCHEMA = pa.schema(
 )
 
 
-def write_benchmark_videos(root: Path, clips: Sequence[Clip]) -> pa.Table:
-    """Write the one table that holds clips' bytes; returns it."""
+def write_benchmark_videos(root: Path, clips: Sequence[Clip]) -> Written:
+    """Write the one table that holds clips' bytes, a shard's worth of them in memory."""
+    content, size = ContentHash(), 0
+    files: list[str] = []
+    batch: list[Clip] = []
+    for i, clip in enumerate(clips):
+        batch.append(clip)
+        size += (root / clip.video_file).stat().st_size
+        if size >= SHARD_BYTES or i == len(clips) - 1:
+            name = f"benchmark_videos/test-{len(files):05d}.parquet"
+            table = _table(root, batch)
+            write_table(table, root / name)
+            content.update(table)
+            files.append(name)
+            batch, size = [], 0
+    return Written(content.rows, content.hexdigest(), tuple(files))
+
+
+def _table(root: Path, clips: Sequence[Clip]) -> pa.Table:
     rows = [
         {
             "clip_id": c.clip_id,
@@ -44,6 +65,4 @@ def write_benchmark_videos(root: Path, clips: Sequence[Clip]) -> pa.Table:
         }
         for c in clips
     ]
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    write_table(table, root / "benchmark_videos" / "test-00000.parquet")
-    return table
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -111,6 +111,7 @@ def compose_folder(
     videos: bool | None = None,
     drop: Collection[str] | None = None,
     llm: Llm | None = None,
+    workers: int | None = None,
 ) -> Built:
     """The second half of :func:`build`, for what is annotated in ``out``; the sources themselves are not needed.
 
@@ -133,7 +134,7 @@ def compose_folder(
             raise BadOutput(f"{out}: not annotated with this recipe ({what}); run fm-hub annotate with it first")
         annotated = annotate(job.sources, Work(job.recipe, job.store), engine="inline")
         with _opened(llm, place, job.recipe) as language:
-            built = _built(_compose(place, job, annotated, language), annotated)
+            built = _built(_compose(place, job, annotated, language, workers), annotated)
         place.save(job)  # not before: what was refused is not remembered
         return built
 
@@ -209,11 +210,12 @@ def _opened(llm: Llm | None, place: Workplace, recipe: Recipe) -> Iterator[Langu
 
 def _build(place: Workplace, job: Plan, engine: str, limits: Limits, language: Language | None = None) -> Built:
     annotated = _annotate(job, engine, limits)
+    workers = 1 if engine == "inline" else limits.workers
     try:
-        return _built(_compose(place, job, annotated, language), annotated)
+        return _built(_compose(place, job, annotated, language, workers), annotated)
     except Absent:  # the disk lost something: what was lost is made again
         annotated = _annotate(job, engine, limits)
-        return _built(_compose(place, job, annotated, language), annotated)
+        return _built(_compose(place, job, annotated, language, workers), annotated)
 
 
 def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
@@ -226,7 +228,9 @@ def _annotate(job: Plan, engine: str, limits: Limits) -> Annotated:
         raise BadOutput(f"{job.store}: {e.strerror or type(e).__name__}; finished work is kept") from e
 
 
-def _compose(place: Workplace, job: Plan, annotated: Annotated, language: Language | None = None) -> Manifest:
+def _compose(
+    place: Workplace, job: Plan, annotated: Annotated, language: Language | None, workers: int | None
+) -> Manifest:
     with bar("composing", annotated.clips) as tick:
         try:
             store = Store(job.store)
@@ -238,6 +242,7 @@ def _compose(place: Workplace, job: Plan, annotated: Annotated, language: Langua
                 videos=job.videos,
                 drop=job.drop,
                 language=language,
+                workers=workers,
                 tick=tick,
             )
         except UserError:

@@ -53,6 +53,7 @@ def compose(
     llm_model: LlmModel = "",
     llm_budget: LlmBudget = None,
     llm_price: LlmPrice = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Make the dataset of what is annotated: facts, questions, captions, card. Looks at no pixel.
@@ -64,7 +65,7 @@ def compose(
 
     chosen = load_recipe(recipe) if recipe else None
     named = llm_named(llm, llm_model, llm_budget, llm_price)
-    built = compose_folder(output, chosen, videos=videos, drop=dropped(drop), llm=named)
+    built = compose_folder(output, chosen, videos=videos, drop=dropped(drop), llm=named, workers=workers)
     report(built, output, as_json=as_json)
 
 

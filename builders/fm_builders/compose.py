@@ -10,16 +10,19 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.captions import caption
+from fm_builders.engines import Limits, run
 from fm_builders.facts import facts_of
 from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
 from fm_builders.measured import measured_for
 from fm_builders.packed import unpack
+from fm_builders.parts import gather, merges, write_part
 from fm_builders.perception_models import model_ids
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
@@ -27,52 +30,84 @@ from fm_builders.shortcuts import filtered, scored
 from fm_builders.store import Store, clip_name
 from fm_hub import __version__
 from fm_hub.cards import write_card
-from fm_hub.errors import BadOutput, UserError
+from fm_hub.errors import BadOutput, ItemError, UserError
 from fm_hub.manifest import FETCH, MANIFEST, FileInfo, Manifest, file_sha256, write_manifest, write_text
 from fm_hub.records import Annotation, Clip, Source, Split
 from fm_hub.splits import split_of
-from fm_hub.tables import CONFIGS, SPLITS, to_table, write_table
+from fm_hub.tables import CONFIGS
 from fm_hub.videobytes import write_benchmark_videos
 
 if TYPE_CHECKING:
     from fm_builders.language import Language
 
-__all__ = ["Absent", "Composed", "clip_path", "compose"]
+__all__ = ["Absent", "clip_path", "compose"]
 
-SORT_KEYS: dict[str, Callable[[Any], Any]] = {
-    "mcq": lambda q: (q.added_in, q.question_id),
-    "qa": lambda q: (q.added_in, q.question_id),
-    "benchmark": lambda q: (q.added_in, q.question_id),
-    "captions": lambda c: (c.added_in, c.caption_id),
-    "sources": lambda s: (s.source_id, s.name),
-    "clips": lambda c: c.clip_id,
-    "frames": lambda f: f.clip_id,
-    "camera": lambda c: c.clip_id,
-    "tracks": lambda t: (t.clip_id, t.track_id),
-    "keypoints": lambda k: (k.clip_id, k.track_id),
-    "contacts": lambda c: (c.clip_id, c.a, c.b, c.t0),
-    "masks": lambda m: (m.clip_id, m.track_id),
-    "facts": lambda f: (f.clip_id, f.fact_id),
-}
+R = TypeVar("R")
+
+BATCH = 128
+"""Clips that a worker composes at once."""
 
 
 @dataclass
 class Composed:
-    """The records of a dataset, by config and split, and the counted reasons for what is not in it."""
+    """What a batch of clips gave: records by config and split, and the counted reasons for what is not in them."""
 
     rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
-    homes: dict[str, Source] = field(default_factory=dict)
-    """The source of each clip, by clip id."""
 
     def add(self, config: str, split: str, records: Sequence[Any]) -> None:
         """Add records to a table."""
         if records:
             self.rows.setdefault((config, split), []).extend(records)
 
-    def count(self, config: str) -> int:
-        """Rows of a config over all splits."""
-        return sum(len(self.rows.get((config, s), ())) for s in SPLITS)
+    def of(self, config: str) -> Iterator[Any]:
+        """The records of a config, over all splits."""
+        return (r for (name, _), records in self.rows.items() if name == config for r in records)
+
+
+@dataclass(frozen=True)
+class Composing:
+    """What all batches share: where to read and write, and how to ask."""
+
+    recipe: Recipe
+    store: str
+    out: Path
+    parts: Path
+    videos: bool
+    drop: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips with their sources, in order of id: a task of an engine."""
+
+    number: int
+    clips: tuple[tuple[Source, AnnotatedClip], ...]
+    stage: Literal["compose"] = "compose"
+    alone: bool = False
+
+
+@dataclass
+class Told:
+    """What a batch tells besides its parts: clip rows, which of them the benchmark asks about, files, counts."""
+
+    clips: list[Clip] = field(default_factory=list)
+    benchmark: set[str] = field(default_factory=set)
+    hashes: dict[str, FileInfo] = field(default_factory=dict)
+    torn: list[str] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    asked: int = 0
+    met: int = 0  # ids of ``drop`` that are questions here
+
+    def add(self, other: Told) -> None:
+        """Take in what another batch tells."""
+        self.clips += other.clips
+        self.benchmark |= other.benchmark
+        self.hashes |= other.hashes
+        self.torn += other.torn
+        self.dropped += other.dropped
+        self.asked += other.asked
+        self.met += other.met
 
 
 class Absent(BadOutput):
@@ -97,65 +132,76 @@ def compose(
     videos: bool = True,
     drop: Collection[str] = (),
     language: Language | None = None,
+    workers: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Manifest:
     """Write the dataset of these annotations to ``out``; ``tick`` is called once a clip.
 
-    With ``videos=False`` the clips are not published: ``fetch.jsonl`` says how to make them from their sources.
-    Questions whose id is in ``drop`` stay out of the benchmark.
-    A ``language`` model rewords what is proved. Before anything is written, raises
+    Batches of clips are composed by ``workers`` processes (default: one a core; none where one batch is all), and
+    merged. With ``videos=False`` the clips are not published: ``fetch.jsonl`` says how to make them from their
+    sources. Questions whose id is in ``drop`` stay out of the benchmark. A ``language`` model rewords what is proved,
+    in this process. Before anything is written, raises
     :class:`Absent` if the store lost what the annotations rest on, and :class:`~fm_hub.errors.UserError` if no
     question has an id of ``drop``.
     """
-    composed, torn = Composed(), []
-    for source in (a.source for a in found):
-        composed.add("sources", _split(source, recipe), [source])
-    for source, clip in _unique(found):
-        composed.homes[clip.file.clip_id] = source
-        row, annotation = _clip_row(source, clip, recipe), None
+    parts = out / ".fm_hub" / "composing"
+    shutil.rmtree(parts, ignore_errors=True)
+    how = Composing(recipe, str(store.storage.location), out, parts, videos, frozenset(drop))
+    pairs = list(_unique(found))
+    batches = [Batch(i, tuple(pairs[start : start + BATCH])) for i, start in enumerate(range(0, len(pairs), BATCH))]
+    engine = "local" if len(batches) > 1 and workers != 1 and language is None else "inline"
+    limits = Limits(workers=workers)
+    told = Told()
+    try:
+        for batch, result in run(engine, partial(_compose_batch, how=how, language=language), batches, limits=limits):
+            told.add(_whole(result))
+            for _ in batch.clips:
+                tick()
+        for a in found:
+            told.dropped.update(a.left_out)
+        if drop and told.asked and not told.met:  # it would drop nothing, and nobody would notice
+            raise UserError(f"--drop: none of its {len(drop)} ids is a question here; it is a list of another data set")
+        if told.torn:
+            raise Absent(store.storage.location, sorted(told.torn))
+        sources = Composed()
+        for source in (a.source for a in found):
+            sources.add("sources", _split(source, recipe), [source])
+        write_part(parts, len(batches), sources.rows)
+        homes = {clip.file.clip_id: source for source, clip in pairs}
+        return _write(told, how, homes, engine, limits, language.record() if language else {})
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+
+
+def _whole(result: R | ItemError) -> R:
+    """The result of a task; what lost its worker ends the work, for a data set without a batch is none."""
+    if isinstance(result, ItemError):
+        raise BadOutput(f"composing: {type(result).__name__}: {result}; run the same command again")
+    return result
+
+
+def _compose_batch(batch: Batch, *, how: Composing, language: Language | None) -> Told:
+    """Compose some clips and write their rows as parts."""
+    store, composed, told = Store(how.store), Composed(), Told()
+    for source, clip in batch.clips:
+        row, annotation = _clip_row(source, clip, how.recipe), None
         if not clip.reason:
             payload = store.get("perceive", clip.key)
             if payload is None:
-                torn.append(store.name("perceive", clip.key))
+                told.torn.append(store.name("perceive", clip.key))
                 store.drop("perceive", clip.key)
                 continue
             row, annotation = _annotation(row, payload)
-        _compose_clip(composed, row, annotation, recipe, drop, language, store)
-        tick()
-    for a in found:
-        composed.dropped.update(a.left_out)
-    _check_drop(composed, drop)
-    hashes = _place_videos(composed, out, store, torn) if videos else {}
-    if torn:
-        raise Absent(store.storage.location, sorted(torn))
-    _score(composed, recipe)
-    worded = language.record() if language else {}
-    return _write(composed, recipe, out, hashes, videos=videos, language=worded)
-
-
-def _score(composed: Composed, recipe: Recipe) -> None:
-    """Record how far questions are answered without their video; leave out of the benchmark what words alone answer."""
-    mcq = [q for split in SPLITS for q in composed.rows.get(("mcq", split), ())]
-    known = {q.question_id: q for q in scored(mcq)}
-    benchmark = [known[q.question_id] for q in composed.rows.get(("benchmark", "test"), ())]
-    gone: frozenset[str] = frozenset()
-    if recipe.quality.text_only:
-        benchmark, gone = filtered(benchmark, recipe.seed)
-        known |= {q.question_id: q for q in benchmark}
-    for split in SPLITS:
-        if ("mcq", split) in composed.rows:
-            composed.rows["mcq", split] = [known[q.question_id] for q in composed.rows["mcq", split]]
-    if benchmark:
-        composed.rows["benchmark", "test"] = [q for q in benchmark if q.question_id not in gone]
-        composed.dropped["TextAlone"] += len(gone)
-        composed.dropped = +composed.dropped
-
-
-def _check_drop(composed: Composed, drop: Collection[str]) -> None:
-    """A list of another data set would drop nothing, and nobody would notice."""
-    ids = {q.question_id for (config, _), rows in composed.rows.items() if config == "mcq" for q in rows}
-    if drop and ids and ids.isdisjoint(drop):
-        raise UserError(f"--drop: none of its {len(drop)} ids is a question here; it is a list of another data set")
+        _compose_clip(composed, row, annotation, how.recipe, how.drop, language, store)
+    told.clips = list(composed.of("clips"))
+    told.benchmark = {q.clip_id for q in composed.of("benchmark")}
+    ids = {q.question_id for q in composed.of("mcq")}
+    told.asked, told.met = len(ids), len(ids & how.drop)
+    told.dropped = composed.dropped
+    if how.videos:
+        told.hashes = _place_videos(told.clips, how.out, store, told.torn)
+    write_part(how.parts, batch.number, composed.rows)
+    return told
 
 
 def _split(source: Source, recipe: Recipe) -> Split:
@@ -206,10 +252,9 @@ def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
     return row, Annotation(row, tables["frames"][0], tables["camera"][0], *parts)
 
 
-def _place_videos(composed: Composed, out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
+def _place_videos(clips: Sequence[Clip], out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
     """Put every clip in its place and hash it there; what is not whole is taken from the store again."""
     hashes = {}
-    clips = [c for (config, _), rows in composed.rows.items() if config == "clips" for c in rows]
     for clip in clips:
         path, name = out / clip.video_file, clip_name(clip.clip_id)
         info = file_sha256(path) if path.is_file() else None
@@ -275,48 +320,43 @@ def _why_empty(m: Material, dropped: Counter[str]) -> str:
 
 
 def _write(
-    composed: Composed,
-    recipe: Recipe,
-    out: Path,
-    hashes: Mapping[str, FileInfo],
-    *,
-    videos: bool,
+    told: Told,
+    how: Composing,
+    homes: Mapping[str, Source],
+    engine: str,
+    limits: Limits,
     language: Mapping[str, object],
 ) -> Manifest:
+    out, recipe = how.out, how.recipe
     (out / MANIFEST).unlink(missing_ok=True)
     for config in (*CONFIGS, "benchmark_videos"):
         shutil.rmtree(out / config, ignore_errors=True)
     (out / FETCH).unlink(missing_ok=True)
     tables = {}
-    for (config, split), records in sorted(composed.rows.items()):
-        table = to_table(config, sorted(records, key=SORT_KEYS[config]))
-        write_table(table, out / config / f"{split}-00000.parquet")
-        tables[config, split] = table
-    clips = [c for (config, _), rows in composed.rows.items() if config == "clips" for c in rows]
-    if videos:
-        asked = {q.clip_id for q in composed.rows.get(("benchmark", "test"), ())}
-        bench = sorted((c for c in clips if c.clip_id in asked), key=lambda c: c.clip_id)
-        if bench:
-            tables["benchmark_videos", "test"] = write_benchmark_videos(out, bench)
-    else:
-        write_text(out / FETCH, fetch_list((c, composed.homes[c.clip_id]) for c in clips))
-    _prune_videos(out, set(hashes))
+    for merge, result in run(engine, gather, merges(how.parts, out), limits=limits):
+        tables[merge.config, merge.split] = _whole(result)
+    clips = sorted(told.clips, key=lambda c: c.clip_id)
+    if not how.videos:
+        write_text(out / FETCH, fetch_list((c, homes[c.clip_id]) for c in clips))
+    elif bench := [c for c in clips if c.clip_id in told.benchmark]:
+        tables["benchmark_videos", "test"] = write_benchmark_videos(out, bench)
+    _prune_videos(out, set(told.hashes))
     manifest = Manifest.measured(
         tables,
         data_version="0.1.0",
         generator=f"fm-hub {__version__}",
         recipe=recipe.model_dump(mode="json"),
         models=model_ids(recipe.perception),
-        dropped=dict(sorted(composed.dropped.items())),
+        dropped=dict(sorted(told.dropped.items())),
         repo=recipe.publish.repo,
-        videos=videos,
+        videos=how.videos,
         language=language,
     )
     accuracy = measured_for(recipe, manifest.models)
     if accuracy:
         manifest = manifest.model_copy(update={"accuracy": accuracy})
     write_card(out, manifest)
-    return write_manifest(out, manifest, hashes)
+    return write_manifest(out, manifest, told.hashes)
 
 
 def _prune_videos(out: Path, keep: set[str]) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fm_hub.cards import write_card
+from fm_hub.content import content_sha256
 from fm_hub.contributions import FOLDER, STATEMENT, parse_statement
 from fm_hub.errors import BadDataset, UserError
 from fm_hub.manifest import (
     FETCH,
     MANIFEST,
     Manifest,
-    content_sha256,
     file_sha256,
     read_manifest,
     write_manifest,

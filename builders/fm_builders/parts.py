@@ -1,0 +1,109 @@
+"""From the rows of many batches of clips to the shards of a data set: sorted, hashed, in bounded memory.
+
+A batch writes its rows of each table, in order, to an Arrow file of its own; afterwards each table is merged by key
+and cut into shards. Which clips shared a batch, and who wrote it, leaves no trace in the bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from fm_hub.content import ContentHash
+from fm_hub.manifest import Written
+from fm_hub.tables import CONFIGS, to_table, write_table
+
+__all__ = ["KEYS", "SHARD_ROWS", "Merge", "gather", "merges", "write_part"]
+
+SHARD_ROWS = 65_536
+KEYS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("mcq", "qa", "benchmark", "captions"), ("added_in", "id")),
+    "sources": ("source_id", "name"),
+    "clips": ("clip_id",),
+    "frames": ("clip_id",),
+    "camera": ("clip_id",),
+    "tracks": ("clip_id", "track_id"),
+    "keypoints": ("clip_id", "track_id"),
+    "masks": ("clip_id", "track_id"),
+    "contacts": ("clip_id", "a", "b", "t0"),
+    "facts": ("clip_id", "fact_id"),
+}
+"""The columns by which the rows of a table are sorted."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One table of one split, to be made of its parts: a task of an engine."""
+
+    parts: Path
+    out: Path
+    config: str
+    split: str
+    stage: Literal["gather"] = "gather"
+    alone: bool = False
+
+
+def write_part(parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence[Any]]) -> None:
+    """Write the records of a batch, by config and split, for :func:`gather`."""
+    for (config, split), records in rows.items():
+        table = to_table(config, records)
+        table = table.take(pa.array(_order(table, config)))
+        folder = parts / config / split
+        folder.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(folder / f"{number:08d}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
+            out.write_table(table)
+
+
+def merges(parts: Path, out: Path) -> list[Merge]:
+    """The tables that have parts, the largest first."""
+    found = [(d.parent.name, d.name) for d in parts.glob("*/*") if d.is_dir()]
+    return [Merge(parts, out, c, s) for c, s in sorted(found, key=lambda x: (CONFIGS.index(x[0]), x[1]))]
+
+
+def gather(merge: Merge) -> Written:
+    """Merge the parts of a table into its shards; the parts are removed."""
+    folder = merge.parts / merge.config / merge.split
+    content, files = ContentHash(), []
+    for number, table in enumerate(_sorted_shards(folder, merge.config)):
+        name = f"{merge.config}/{merge.split}-{number:05d}.parquet"
+        write_table(table, merge.out / name)
+        content.update(table)
+        files.append(name)
+    shutil.rmtree(folder)
+    return Written(content.rows, content.hexdigest(), tuple(files))
+
+
+def _sorted_shards(folder: Path, config: str) -> Iterator[pa.Table]:
+    """All rows in order, ``SHARD_ROWS`` at a time. Parts are mapped, not read: a shard is what is held."""
+    parts = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in sorted(folder.iterdir())]
+    order = sorted((key, i, row) for i, part in enumerate(parts) for row, key in enumerate(_keys(part, config)))
+    for start in range(0, len(order), SHARD_ROWS):
+        places = [(i, row) for _, i, row in order[start : start + SHARD_ROWS]]
+        spans: dict[int, tuple[int, int]] = {}  # of each part, the rows that lie in this shard: a run, as it is sorted
+        for i, row in places:
+            low, high = spans.get(i, (row, row))
+            spans[i] = min(low, row), max(high, row)
+        slices = [parts[i].slice(low, high - low + 1) for i, (low, high) in sorted(spans.items())]
+        starts, at = {}, 0
+        for (i, (low, high)), _ in zip(sorted(spans.items()), slices, strict=True):
+            starts[i], at = at - low, at + high - low + 1
+        block = pa.concat_tables(slices).combine_chunks()
+        yield block.take(pa.array([starts[i] + row for i, row in places]))
+
+
+def _keys(table: pa.Table, config: str) -> list[tuple[Any, ...]]:
+    columns = [table.column(name).to_pylist() for name in KEYS[config]]
+    return list(zip(*columns, strict=True))
+
+
+def _order(table: pa.Table, config: str) -> list[int]:
+    keys = _keys(table, config)
+    if all(a <= b for a, b in pairwise(keys)):
+        return list(range(len(keys)))
+    return sorted(range(len(keys)), key=keys.__getitem__)
