@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fm_eval_harness.evaluate import run
 from fm_hub.claims import check
+from fm_hub.scenes import Scenes
 from fm_hub.tables import read_records
-from fm_hub.verify import Scenes
 
 if __name__ == "__main__":
     dataset = Path(sys.argv[1] if len(sys.argv) > 1 else "foundationmotion")

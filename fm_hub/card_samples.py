@@ -45,7 +45,8 @@ def write_pictures(root: Path) -> None:
     rows = _rows(root)
     clips = {row["clip_id"] for row in rows.values()}
     clocks, tracks, sizes = (
-        [r for r in read_records(root, config) if r.clip_id in clips] for config in ("frames", "tracks", "clips")
+        [r for clip_id in sorted(clips) for r in read_records(root, config, clips=(clip_id, f"{clip_id}~"))]
+        for config in ("frames", "tracks", "clips")
     )
     for config, row in rows.items():
         clip = next((c for c in sizes if c.clip_id == row["clip_id"]), None)
@@ -99,7 +100,7 @@ def first_rows(root: Path, manifest: Manifest, configs: list[str]) -> list[tuple
     out = []
     for config in configs:
         split = next(s for s in SPLITS if s in manifest.counts[config])
-        row = read_table(root, config, split).slice(0, 1).to_pylist()[0]
+        row = read_table(root, config, split, rows=1).to_pylist()[0]
         out.append((config, json.dumps(_short(row), ensure_ascii=False).replace("`", "'")))
     return out
 

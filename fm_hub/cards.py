@@ -64,7 +64,7 @@ def check_card(root: Path, manifest: Manifest) -> list[str]:
 
 def _texts(root: Path, manifest: Manifest) -> dict[str, str]:
     """The files of a card that are text."""
-    mcq = read_table(root, "mcq").select(["kind", "answer", "difficulty"]).to_pylist()
+    mcq = read_table(root, "mcq", columns=["kind", "answer", "difficulty"]).to_pylist()
     counts = {c: sum(s.values()) for c, s in manifest.counts.items() if c in ("mcq", "qa", "captions")}
     groups: dict[str, dict[str, int]] = {
         "Rows": counts,
@@ -81,14 +81,14 @@ def _texts(root: Path, manifest: Manifest) -> dict[str, str]:
 def _lengths(root: Path) -> dict[str, int]:
     found = Counter(
         next((name for most, name in LENGTHS if seconds < most), "10 s and more")
-        for seconds in read_table(root, "clips").column("duration").to_pylist()
+        for seconds in read_table(root, "clips", columns=["duration"]).column("duration").to_pylist()
     )
     return {name: found[name] for name in (*(name for _, name in LENGTHS), "10 s and more") if found[name]}
 
 
 def _labels(root: Path) -> dict[str, int]:
     """The most frequent labels of tracks."""
-    found = Counter(clean(x) for x in read_table(root, "tracks").column("label").to_pylist())
+    found = Counter(clean(x) for x in read_table(root, "tracks", columns=["label"]).column("label").to_pylist())
     return dict(sorted(found.items(), key=lambda kv: (-kv[1], kv[0]))[:15])
 
 
@@ -104,7 +104,7 @@ def _eval_yaml(root: Path, manifest: Manifest) -> str:
 
 
 def _all_facts(root: Path, *configs: str) -> bool:
-    return all(set(read_table(root, c).column("grounding").to_pylist()) <= {"facts"} for c in configs)
+    return all(set(read_table(root, c, columns=["grounding"]).column("grounding").to_pylist()) <= {"facts"} for c in configs)
 
 
 def _title(root: Path, manifest: Manifest) -> str:
@@ -125,12 +125,12 @@ def render_card(root: Path, manifest: Manifest) -> str:
 
 
 def _facts(root: Path, manifest: Manifest) -> dict[str, Any]:
-    mcq = read_table(root, "mcq").select(["kind", "answer"]).to_pylist()
+    mcq = read_table(root, "mcq", columns=["kind", "answer"]).to_pylist()
     sources = read_table(root, "sources").to_pylist()
     clips = read_table(root, "clips").to_pylist()
     counts = manifest.counts
     configs = [c for c in WHAT if c in counts]
-    people = read_table(root, "tracks").select(["clip_id", "label"]).to_pylist()
+    people = read_table(root, "tracks", columns=["clip_id", "label"]).to_pylist()
     return {
         "m": manifest,
         "title": _title(root, manifest),

@@ -16,6 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 def verify(
     dataset: Annotated[str, typer.Argument(help="A dataset folder, or OWNER/NAME[@VERSION] on the Hub.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     as_json: Json = False,
 ) -> None:
     """Re-derive every answer of a dataset from its published tables.
@@ -31,7 +32,7 @@ def verify(
     counts = read_manifest(root).counts
     total = sum(sum(counts.get(c, {}).values()) for c in ("mcq", "qa", "benchmark", "captions"))
     with bar("verifying", total) as tick:
-        report = run(root, tick=tick)
+        report = run(root, workers=workers, tick=tick)
     if as_json:
         print(json.dumps(report.as_dict()))
     else:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fm_hub.errors import BadDataset
@@ -45,10 +46,13 @@ __all__ = [
     "SCHEMAS",
     "SCHEMA_VERSION",
     "SPLITS",
+    "Row",
+    "Span",
     "from_rows",
     "from_table",
     "inside",
     "iter_rows",
+    "read_file",
     "read_records",
     "read_table",
     "row_sha",
@@ -142,6 +146,8 @@ OPTIONAL: dict[str, Any] = {"prompt": None, "shortcuts": None, "camera_score": N
 """Columns that an earlier minor version of the schema does not have, and what they are there."""
 
 Row = dict[str, Any]
+Span = tuple[str, str | None]
+"""Clip ids from the first (with it) to the second (without it; None: to the last)."""
 
 
 def row_sha(row: Row) -> str:
@@ -409,19 +415,16 @@ def read_table(
     split: str | None = None,
     *,
     columns: Sequence[str] | None = None,
-    clip_id: str | None = None,
+    clips: Span | None = None,
     rows: int | None = None,
 ) -> pa.Table:
-    """The rows of a config (none if it has no file): some columns, those of a clip, or the first ``rows`` of them.
+    """The rows of a config (none if it has no file): some columns, those of a span of clips, or the first ``rows``.
 
     Raises :class:`BadDataset` on a file that does not parse.
     """
-    tables, left = [], rows
+    tables, left = list[pa.Table](), rows
     for path in shards(root, config, split):
-        try:
-            tables.append(_read(path, columns, clip_id, left))
-        except (pa.ArrowInvalid, OSError) as e:
-            raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
+        tables.append(read_file(path, columns=columns, clips=clips, rows=left))
         if left is not None:
             left -= tables[-1].num_rows
             if left <= 0:
@@ -432,17 +435,30 @@ def read_table(
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _read(path: Path, columns: Sequence[str] | None, clip_id: str | None, rows: int | None) -> pa.Table:
-    if clip_id is not None:  # files are sorted by clip: whole groups of rows are passed over
-        return pq.read_table(path, columns=columns, filters=[("clip_id", "=", clip_id)], partitioning=None)
-    with pq.ParquetFile(path) as file:
-        if rows is None:
-            return file.read(columns=columns)
-        batches = list(islice(file.iter_batches(rows, columns=columns), 1))
-        schema = batches[0].schema if batches else file.schema_arrow
-        return pa.Table.from_batches(batches, schema=schema)
+def read_file(
+    path: Path, *, columns: Sequence[str] | None = None, clips: Span | None = None, rows: int | None = None
+) -> pa.Table:
+    """The rows of a file, as :func:`read_table`. Raises :class:`BadDataset` if it does not parse."""
+    try:
+        if clips is not None:  # where a file is sorted by clip, whole groups of rows are passed over
+            return pq.read_table(path, columns=columns, filters=_within(clips), partitioning=None)
+        with pq.ParquetFile(path) as file:
+            if rows is None:
+                return file.read(columns=columns)
+            batches = list(islice(file.iter_batches(rows, columns=columns), 1))
+            schema = batches[0].schema if batches else file.schema_arrow
+            return pa.Table.from_batches(batches, schema=schema)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
 
 
-def read_records(root: Path, config: str, split: str | None = None, *, clip_id: str | None = None) -> Sequence[Any]:
-    """The records of a config of a built dataset, or those of one clip."""
-    return cast("Sequence[Any]", from_table(config, read_table(root, config, split, clip_id=clip_id)))
+def _within(clips: Span) -> Any:
+    first, end = clips
+    clip_id = pc.field("clip_id")
+    found = clip_id >= first if end is None else (clip_id >= first) & (clip_id < end)
+    return found | clip_id.is_null() if first == "" else found  # a row without a clip belongs somewhere too
+
+
+def read_records(root: Path, config: str, split: str | None = None, *, clips: Span | None = None) -> Sequence[Any]:
+    """The records of a config of a built dataset, or those of a span of clips."""
+    return cast("Sequence[Any]", from_table(config, read_table(root, config, split, clips=clips)))

@@ -28,7 +28,7 @@ from fm_hub.models import Model, Options, Prompt, Scores, View
 from fm_hub.models.baseline import letter_scores
 from fm_hub.models.fake import FakeModel
 from fm_hub.records import Claim
-from fm_hub.verify import Scenes
+from fm_hub.scenes import Scenes
 from made_dataset import make_dataset
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import signal
-import sys
 import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fm_hub.errors import Crash, ItemError, OutOfMemory, Timeout, UserError
+from fm_hub.processes import end_with_parent
 
 __all__ = ["MemoryWatch", "Pool", "machine_memory", "outcome_of"]
 
@@ -34,15 +32,6 @@ def machine_memory() -> int:
         with suppress(OSError, ValueError):
             total = min(total, int(Path(limit).read_text()))
     return total
-
-
-def end_with_parent() -> None:
-    """Have the system end this worker when its parent dies, however that comes about, and first of all processes when
-    memory runs out (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        with suppress(OSError):  # not in every sandbox
-            Path("/proc/self/oom_score_adj").write_text("900")
 
 
 class Pool:

@@ -23,7 +23,7 @@ from fm_hub.claims import Scene, check, tracks_of
 from fm_hub.errors import ItemError
 from fm_hub.models import Model, Options, Prompt, Scores, View
 from fm_hub.records import VISIBLE, Claim, Frames
-from fm_hub.verify import Scenes
+from fm_hub.scenes import Scenes
 from fm_hub.video import index_video, sample_times
 from fm_hub.wording import refer
 

@@ -19,7 +19,7 @@ from fm_eval_harness.parsing import answer_part, plain
 from fm_eval_harness.typed import direction_of, number_of
 from fm_hub.claims import MalformedClaim, Scene, check
 from fm_hub.records import VISIBLE, Caption, Claim
-from fm_hub.verify import Scenes
+from fm_hub.scenes import Scenes
 from fm_hub.wording import plural, refer
 
 __all__ = ["DESCRIPTIONS_VERSION", "Facts", "Said", "statements"]

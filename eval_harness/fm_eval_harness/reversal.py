@@ -9,7 +9,7 @@ from fm_eval_harness.questions import Item
 from fm_hub.claims import DECIDED, MalformedClaim, Scene, check, tracks_of
 from fm_hub.claims.reversal import reversed_claim, reversed_scene
 from fm_hub.records import Question
-from fm_hub.verify import Scenes
+from fm_hub.scenes import Scenes
 from fm_hub.wording import refer
 
 __all__ = ["flipped_answer", "flipped_answers"]
