@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fm_hub.manifest import Manifest
-from fm_hub.tables import SPLITS, read_table, shards
+from fm_hub.tables import SPLITS, read_table, shards, values
 
 __all__ = ["WHAT", "front_matter"]
 
@@ -69,14 +69,18 @@ def front_matter(root: Path, manifest: Manifest) -> str:
 def _license(root: Path) -> dict[str, str]:
     """The one licence of all sources, if the Hub knows it by that name; else where it is said."""
     known = (files("fm_dataset_cards") / "licenses.txt").read_text(encoding="utf-8").split()
-    there = {(s["license"] or "unknown").lower() for s in read_table(root, "sources", columns=["license", "sha256"]).to_pylist() if s["sha256"]}
+    there = {
+        (s["license"] or "unknown").lower()
+        for s in read_table(root, "sources", columns=["license", "sha256"]).to_pylist()
+        if s["sha256"]
+    }
     if len(there) == 1 and (name := there.pop()) in known:
         return {"license": name}
     return {"license": "other", "license_name": "by-source", "license_link": "#licence-and-people"}
 
 
 def _creators(root: Path) -> list[str]:
-    found = {g for c in ("mcq", "captions") for g in read_table(root, c, columns=["grounding"]).column("grounding").to_pylist()}
+    found = {g for c in ("mcq", "captions") for g in values(root, c, "grounding")}
     people = ["other"] if "human" in found else []  # the Hub's words are about crowds and experts: we do not know
     return [*(["machine-generated"] if found - {"human"} or not people else []), *people]
 

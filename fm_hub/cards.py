@@ -17,7 +17,7 @@ from fm_hub.card_samples import clean, first_rows, samples, write_pictures
 from fm_hub.contributions import credit_rows
 from fm_hub.manifest import Manifest, write_text
 from fm_hub.records import LETTERS
-from fm_hub.tables import SPLITS, read_table
+from fm_hub.tables import SPLITS, read_table, values
 
 __all__ = ["check_card", "render_card", "write_card"]
 
@@ -81,14 +81,14 @@ def _texts(root: Path, manifest: Manifest) -> dict[str, str]:
 def _lengths(root: Path) -> dict[str, int]:
     found = Counter(
         next((name for most, name in LENGTHS if seconds < most), "10 s and more")
-        for seconds in read_table(root, "clips", columns=["duration"]).column("duration").to_pylist()
+        for seconds in values(root, "clips", "duration")
     )
     return {name: found[name] for name in (*(name for _, name in LENGTHS), "10 s and more") if found[name]}
 
 
 def _labels(root: Path) -> dict[str, int]:
     """The most frequent labels of tracks."""
-    found = Counter(clean(x) for x in read_table(root, "tracks", columns=["label"]).column("label").to_pylist())
+    found = Counter(clean(x) for x in values(root, "tracks", "label"))
     return dict(sorted(found.items(), key=lambda kv: (-kv[1], kv[0]))[:15])
 
 
@@ -104,7 +104,7 @@ def _eval_yaml(root: Path, manifest: Manifest) -> str:
 
 
 def _all_facts(root: Path, *configs: str) -> bool:
-    return all(set(read_table(root, c, columns=["grounding"]).column("grounding").to_pylist()) <= {"facts"} for c in configs)
+    return all(set(values(root, c, "grounding")) <= {"facts"} for c in configs)
 
 
 def _title(root: Path, manifest: Manifest) -> str:

@@ -59,6 +59,7 @@ __all__ = [
     "shards",
     "to_rows",
     "to_table",
+    "values",
     "write_table",
 ]
 
@@ -433,6 +434,12 @@ def read_table(
         schema = SCHEMAS.get(config, pa.schema([]))
         return (schema if columns is None else pa.schema([schema.field(c) for c in columns])).empty_table()
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def values(root: Path, config: str, column: str) -> list[Any]:
+    """The values of one column of a config, in order of rows."""
+    found: list[Any] = read_table(root, config, columns=[column]).column(column).to_pylist()
+    return found
 
 
 def read_file(

@@ -17,7 +17,8 @@ from typing import Any, cast
 import numpy as np
 
 from fm_builders.clips import Span, cut_clip
-from fm_builders.compose import SORT_KEYS, clip_path
+from fm_builders.compose import clip_path
+from fm_builders.parts import sorted_table
 from fm_builders.wolf import Item, RawCaption, RawQuestion
 from fm_hub import __version__
 from fm_hub.cards import write_card
@@ -39,7 +40,7 @@ from fm_hub.records import (
     content_id,
 )
 from fm_hub.registry import Registry
-from fm_hub.tables import to_table, write_table
+from fm_hub.tables import write_table
 from fm_hub.video import VideoIndex, copyable, index_video, sample_times
 from fm_hub.wording import short_caption
 
@@ -224,7 +225,7 @@ def _write(layout: str, out: Path, split: Split, rows: dict[str, Sequence[Any]],
     tables = {}
     for config, records in sorted(rows.items()):
         if records:
-            table = to_table(config, sorted(records, key=SORT_KEYS[config]))
+            table = sorted_table(config, records)
             write_table(table, out / config / f"{split}-00000.parquet")
             tables[config, str(split)] = table
     manifest = Manifest.measured(

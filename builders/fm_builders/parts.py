@@ -19,7 +19,7 @@ from fm_hub.content import ContentHash
 from fm_hub.manifest import Written
 from fm_hub.tables import CONFIGS, to_table, write_table
 
-__all__ = ["KEYS", "SHARD_ROWS", "Merge", "gather", "merges", "write_part"]
+__all__ = ["KEYS", "SHARD_ROWS", "Merge", "gather", "merges", "sorted_table", "write_part"]
 
 SHARD_ROWS = 65_536
 KEYS: dict[str, tuple[str, ...]] = {
@@ -52,8 +52,7 @@ class Merge:
 def write_part(parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence[Any]]) -> None:
     """Write the records of a batch, by config and split, for :func:`gather`."""
     for (config, split), records in rows.items():
-        table = to_table(config, records)
-        table = table.take(pa.array(_order(table, config)))
+        table = sorted_table(config, records)
         folder = parts / config / split
         folder.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(folder / f"{number:08d}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
@@ -102,8 +101,10 @@ def _keys(table: pa.Table, config: str) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def _order(table: pa.Table, config: str) -> list[int]:
+def sorted_table(config: str, records: Sequence[Any]) -> pa.Table:
+    """The records as a table of the published order."""
+    table = to_table(config, records)
     keys = _keys(table, config)
     if all(a <= b for a, b in pairwise(keys)):
-        return list(range(len(keys)))
-    return sorted(range(len(keys)), key=keys.__getitem__)
+        return table
+    return table.take(pa.array(sorted(range(len(keys)), key=keys.__getitem__)))
