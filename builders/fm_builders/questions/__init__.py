@@ -181,7 +181,8 @@ def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Count
         dropped["Commonplace"] += 1
         return None
     false = [i for i, v in enumerate(verdicts) if v.false]
-    false.sort(key=lambda i: seeded(seed, draft.candidates[i].as_list()))
+    if len(false) >= MAX_OPTIONS:
+        false.sort(key=lambda i: seeded(seed, draft.candidates[i].as_list()))
     if draft.sets:
         whole = [s for s in draft.sets if set(s) <= set(false)]
         false = list(min(whole, key=lambda s: seeded(seed, draft.args, draft.t0, s), default=()))
