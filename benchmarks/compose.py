@@ -33,9 +33,10 @@ def annotate(folder: str, start: int, count: int, seed: int) -> None:
     from synthetic_tracks import annotation
 
     from fm_builders.ledger import Ledger
+    from fm_builders.packed import pack
     from fm_builders.recipe import load_recipe
     from fm_builders.sources import Input
-    from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, entry_of, pack
+    from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, entry_of
     from fm_builders.store import Store
 
     store, recipe = Store(folder), load_recipe("default")
