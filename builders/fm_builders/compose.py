@@ -22,11 +22,11 @@ from fm_builders.fetch import fetch_list
 from fm_builders.material import Material
 from fm_builders.measured import measured_for
 from fm_builders.packed import unpack
-from fm_builders.parts import gather, merges, write_part
+from fm_builders.parts import benchmark_of, gather, merges, write_part
 from fm_builders.perception_models import model_ids
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
-from fm_builders.shortcuts import filtered, scored
+from fm_builders.shortcuts import Scores, Tally, filtered
 from fm_builders.store import Store, clip_name
 from fm_hub import __version__
 from fm_hub.cards import write_card
@@ -46,6 +46,7 @@ R = TypeVar("R")
 
 BATCH = 128
 """Clips that a worker composes at once."""
+SCORES = "scores.json"
 
 
 @dataclass
@@ -89,23 +90,24 @@ class Batch:
 
 @dataclass
 class Told:
-    """What a batch tells besides its parts: clip rows, which of them the benchmark asks about, files, counts."""
+    """What a batch tells besides its parts: clip rows, files, counts; of all of them, what the benchmark asks about."""
 
     clips: list[Clip] = field(default_factory=list)
-    benchmark: set[str] = field(default_factory=set)
     hashes: dict[str, FileInfo] = field(default_factory=dict)
     torn: list[str] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
     asked: int = 0
     met: int = 0  # ids of ``drop`` that are questions here
+    benchmark: set[str] = field(default_factory=set)  # known when all batches are in
 
     def add(self, other: Told) -> None:
         """Take in what another batch tells."""
         self.clips += other.clips
-        self.benchmark |= other.benchmark
         self.hashes |= other.hashes
         self.torn += other.torn
         self.dropped += other.dropped
+        self.tally.add(other.tally)
         self.asked += other.asked
         self.met += other.met
 
@@ -167,10 +169,23 @@ def compose(
         for source in (a.source for a in found):
             sources.add("sources", _split(source, recipe), [source])
         write_part(parts, len(batches), sources.rows)
+        _score(told, how)
         homes = {clip.file.clip_id: source for source, clip in pairs}
         return _write(told, how, homes, engine, limits, language.record() if language else {})
     finally:
         shutil.rmtree(parts, ignore_errors=True)
+
+
+def _score(told: Told, how: Composing) -> None:
+    """Find how far questions are answered without their video, and what leaves the benchmark for it."""
+    benchmark, gone = benchmark_of(how.parts), frozenset[str]()
+    if how.recipe.quality.text_only:
+        benchmark, gone = filtered(benchmark, how.recipe.seed)
+    shares = {q.question_id: q.shortcuts.text for q in benchmark if q.shortcuts and q.shortcuts.text is not None}
+    Scores(told.tally, shares, gone).save(how.parts / SCORES)
+    told.benchmark = {q.clip_id for q in benchmark if q.question_id not in gone}
+    told.dropped["TextAlone"] += len(gone)
+    told.dropped = +told.dropped
 
 
 def _whole(result: R | ItemError) -> R:
@@ -194,10 +209,9 @@ def _compose_batch(batch: Batch, *, how: Composing, language: Language | None) -
             row, annotation = _annotation(row, payload)
         _compose_clip(composed, row, annotation, how.recipe, how.drop, language, store)
     told.clips = list(composed.of("clips"))
-    told.benchmark = {q.clip_id for q in composed.of("benchmark")}
     ids = {q.question_id for q in composed.of("mcq")}
     told.asked, told.met = len(ids), len(ids & how.drop)
-    told.dropped = composed.dropped
+    told.dropped, told.tally = composed.dropped, Tally.of(composed.of("mcq"))
     if how.videos:
         told.hashes = _place_videos(told.clips, how.out, store, told.torn)
     write_part(how.parts, batch.number, composed.rows)
@@ -333,8 +347,10 @@ def _write(
         shutil.rmtree(out / config, ignore_errors=True)
     (out / FETCH).unlink(missing_ok=True)
     tables = {}
-    for merge, result in run(engine, gather, merges(how.parts, out), limits=limits):
-        tables[merge.config, merge.split] = _whole(result)
+    for merge, result in run(engine, gather, merges(how.parts, out, how.parts / SCORES), limits=limits):
+        written = _whole(result)
+        if written.rows:
+            tables[merge.config, merge.split] = written
     clips = sorted(told.clips, key=lambda c: c.clip_id)
     if not how.videos:
         write_text(out / FETCH, fetch_list((c, homes[c.clip_id]) for c in clips))

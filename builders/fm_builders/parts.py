@@ -15,13 +15,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from fm_builders.shortcuts import Scores
 from fm_hub.content import ContentHash
 from fm_hub.manifest import Written
-from fm_hub.tables import CONFIGS, to_table, write_table
+from fm_hub.records import Question
+from fm_hub.tables import CONFIGS, QUESTION_CONFIGS, from_table, to_table, write_table
 
-__all__ = ["KEYS", "SHARD_ROWS", "Merge", "gather", "merges", "sorted_table", "write_part"]
+__all__ = ["KEYS", "SHARD_ROWS", "Merge", "benchmark_of", "gather", "merges", "sorted_table", "write_part"]
 
 SHARD_ROWS = 65_536
+STEP = 1024
 KEYS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mcq", "qa", "benchmark", "captions"), ("added_in", "id")),
     "sources": ("source_id", "name"),
@@ -39,12 +42,16 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Merge:
-    """One table of one split, to be made of its parts: a task of an engine."""
+    """One table of one split, to be made of its parts: a task of an engine.
+
+    Questions get the ``scores`` that only the whole data set gives, from a file of :class:`Scores`.
+    """
 
     parts: Path
     out: Path
     config: str
     split: str
+    scores: Path | None = None
     stage: Literal["gather"] = "gather"
     alone: bool = False
 
@@ -59,23 +66,46 @@ def write_part(parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence
             out.write_table(table)
 
 
-def merges(parts: Path, out: Path) -> list[Merge]:
+def merges(parts: Path, out: Path, scores: Path) -> list[Merge]:
     """The tables that have parts, the largest first."""
-    found = [(d.parent.name, d.name) for d in parts.glob("*/*") if d.is_dir()]
-    return [Merge(parts, out, c, s) for c, s in sorted(found, key=lambda x: (CONFIGS.index(x[0]), x[1]))]
+    found = [(d.parent.name, d.name) for d in parts.glob("*/*") if d.is_dir() and d.parent.name in CONFIGS]
+    return [Merge(parts, out, c, s, scores) for c, s in sorted(found, key=lambda x: (CONFIGS.index(x[0]), x[1]))]
 
 
 def gather(merge: Merge) -> Written:
     """Merge the parts of a table into its shards; the parts are removed."""
     folder = merge.parts / merge.config / merge.split
-    content, files = ContentHash(), []
-    for number, table in enumerate(_sorted_shards(folder, merge.config)):
-        name = f"{merge.config}/{merge.split}-{number:05d}.parquet"
+    content, files = ContentHash(), list[str]()
+    scores = Scores.load(merge.scores) if merge.scores and merge.config in QUESTION_CONFIGS else None
+    for table in _sorted_shards(folder, merge.config):
+        if scores is not None:
+            table = _finished(table, merge.config, scores)
+        if not table.num_rows:
+            continue
+        name = f"{merge.config}/{merge.split}-{len(files):05d}.parquet"
         write_table(table, merge.out / name)
         content.update(table)
         files.append(name)
     shutil.rmtree(folder)
     return Written(content.rows, content.hexdigest(), tuple(files))
+
+
+def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
+    """Questions with their scores, some at a time; without those that have to leave the benchmark."""
+    done = []
+    for start in range(0, table.num_rows, STEP):
+        questions = scores.finish(from_table(config, table.slice(start, STEP)))
+        if config == "benchmark":
+            questions = [q for q in questions if q.question_id not in scores.gone]
+        done.append(to_table(config, questions))
+    return pa.concat_tables(done).combine_chunks()
+
+
+def benchmark_of(parts: Path) -> list[Question]:
+    """The benchmark's questions as the batches gave them, in order of id."""
+    folder = parts / "benchmark" / "test"
+    tables = _sorted_shards(folder, "benchmark") if folder.is_dir() else ()
+    return [q for table in tables for q in from_table("benchmark", table)]
 
 
 def _sorted_shards(folder: Path, config: str) -> Iterator[pa.Table]:

@@ -23,8 +23,8 @@ from fm_hub.endpoint.client import Client
 from fm_hub.endpoint.request import Ask, Picture, Turn, pictures
 from fm_hub.endpoint.structured import fill
 from fm_hub.errors import ItemError, UserError
+from fm_hub.scenes import Scenes
 from fm_hub.tables import read_records
-from fm_hub.verify import Scenes
 
 __all__ = ["DIMENSIONS", "agreement", "judge"]
 

@@ -14,8 +14,8 @@ from scipy.stats import chisquare
 from fm_eval_harness.descriptions import Facts, statements
 from fm_eval_harness.statistics import cluster_bootstrap
 from fm_hub.records import LETTERS, Caption, Clip, Question
+from fm_hub.scenes import Scenes
 from fm_hub.tables import inside, read_records
-from fm_hub.verify import Scenes
 
 __all__ = ["copies", "interval_of", "objective"]
 
