@@ -283,6 +283,8 @@ def _leaves(judge: Judge, args: Args, claim: Claim) -> bool:
 
 def _event_times(judge: Judge, event: Args, claim: Claim) -> list[float]:
     kind = event["event"]
+    if kind not in ("enters", "leaves", "starts", "stops"):
+        raise _NotSeen
     if kind in ("enters", "leaves"):
         found = _crossings(judge, event, inward=kind == "enters")
         return [t for t, side in found if side == event["side"]]
@@ -339,7 +341,9 @@ def _moving_count(judge: Judge, args: Args, claim: Claim) -> bool:
 
 
 def _exactly(judge: Judge, args: Args, claim: Claim) -> bool:
-    rule = RULES[args["predicate"]]
+    rule = RULES.get(args["predicate"])
+    if rule is None:
+        raise _NotSeen
     true = {track for track in args["among"] if rule(judge, {**args["args"], "track": track}, claim)}
     return true == set(args["which"])
 
