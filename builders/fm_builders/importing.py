@@ -16,8 +16,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from fm_builders.batches import clip_path
 from fm_builders.clips import Span, cut_clip
-from fm_builders.compose import clip_path
 from fm_builders.parts import sorted_table
 from fm_builders.wolf import Item, RawCaption, RawQuestion
 from fm_hub import __version__
