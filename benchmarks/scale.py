@@ -15,7 +15,6 @@ import resource
 import sys
 import tempfile
 import time
-import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -244,7 +243,6 @@ def costs(folder: Path, _seed: int) -> list[Row]:
         tables=tables / len(clips),
         work=kept / len(clips),
         video=films / seconds,
-        memory=record_bytes(out),
     )
     print(cost.projected())
     named = {
@@ -255,23 +253,8 @@ def costs(folder: Path, _seed: int) -> list[Row]:
         "tables": (cost.tables / 1000, "kB a clip"),
         "artifacts and ledger": (cost.work / 1000, "kB a clip"),
         "videos": (cost.video / 1000, "kB a second of video"),
-        "records in memory": (cost.memory / 1000, "kB a clip"),
     }
     return [Row(name, value, unit, ">=", 0) for name, (value, unit) in named.items()]
-
-
-def record_bytes(out: Path) -> float:
-    """Memory that the records of a clip take, as compose holds them."""
-    from fm_builders.packed import unpack
-    from fm_builders.store import Store
-
-    store = Store(out / ".fm_hub")
-    payloads = [store.get("perceive", key) or b"" for key in sorted(store.keys("perceive"))]
-    tracemalloc.start()
-    held = [unpack(payload) for payload in payloads]
-    size = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return size / len(held)
 
 
 @dataclass(frozen=True)
@@ -285,7 +268,6 @@ class Cost:
     tables: float
     work: float
     video: float
-    memory: float
 
     def projected(self) -> str:
         """The table of docs/scale.md: clips of 7.5 seconds, on one machine of 64 cores and on a hundred."""
@@ -305,7 +287,6 @@ class Cost:
             "tables, GB": lambda n: n * self.tables / 1e9,
             "artifacts and ledger, GB": lambda n: n * self.work / 1e9,
             "ledger lines, M": lambda n: 3 * n / 1e6,
-            "memory of compose, GB": lambda n: n * self.memory / 1e9,
             "files if each clip is one": lambda n: n,
             "of them in one of 256 folders (the Hub allows 10,000)": lambda n: n / 256,
             "commits of 100 files": lambda n: n / files_a_commit,
