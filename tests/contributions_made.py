@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
-from fm_builders.batches import clip_path, compose
+from fm_builders.batches import clip_path
+from fm_builders.compose import compose
 from fm_builders.recipe import Recipe
 from fm_builders.stages import ClipFile, pack
 from fm_builders.store import Store, clip_name

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
-from fm_builders.batches import clip_path, compose
+from fm_builders.batches import clip_path
+from fm_builders.compose import compose
 from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
 from fm_builders.stages import ClipFile

@@ -63,9 +63,8 @@ class TrackerBaseline(Model):
         t = t[(t >= view.t0 - 0.0005) & (t <= view.t1 + 0.0005)]
         seen = perception.perceive(index, t, view.clip_id, f"view {view.t0} {view.t1}", self.params)
         n = np.arange(len(t), dtype=np.int32)
-        return Scene(
-            index.width, index.height, Frames(view.clip_id, n, n.astype(np.int64), t), seen.camera, seen.tracks
-        )
+        frames = Frames(view.clip_id, n, n.astype(np.int64), t)
+        return Scene(index.width, index.height, frames, seen.camera, seen.tracks, seen.keypoints, seen.contacts)
 
     def _answer(self, scene: Scene, view: View, prompt: Prompt) -> Scores:
         published = self.published[view.clip_id]
