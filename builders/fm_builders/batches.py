@@ -99,8 +99,9 @@ def clip_path(clip_id: str) -> str:
 def compose_batch(batch: Batch, *, how: Composing, language: Language | None) -> Told:
     """Compose some clips and write their rows as parts."""
     store, composed, told = Store(how.store), Composed(), Told()
-    for source, clip in batch.clips:
-        row, annotation = _clip_row(source, clip, how.recipe), None
+    rows = [(clip, _clip_row(source, clip, how.recipe)) for source, clip in batch.clips]
+    for clip, row in rows:
+        annotation = None
         if not clip.reason:
             payload = store.get("perceive", clip.key)
             if payload is None:
@@ -114,7 +115,7 @@ def compose_batch(batch: Batch, *, how: Composing, language: Language | None) ->
     told.asked, told.met = len(ids), len(ids & how.drop)
     told.dropped, told.tally = composed.dropped, Tally.of(composed.of("mcq"))
     if how.videos:
-        told.hashes = _place_videos(told.clips, how.out, store, told.torn)
+        told.hashes = _place_videos([row for _, row in rows], how.out, store, told.torn)
     write_part(how.parts, batch.number, composed.rows)
     return told
 
