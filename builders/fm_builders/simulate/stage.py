@@ -33,9 +33,16 @@ def mujoco() -> Any:
     """The module. Raises :class:`~fm_hub.errors.MissingExtra` where it is not installed."""
     os.environ.setdefault("MUJOCO_GL", "disable")  # what draws is chosen below, when there is something to draw
     try:
-        return importlib.import_module("mujoco")
+        module = importlib.import_module("mujoco")
     except ImportError:
         raise MissingExtra("rendering a scene", "simulate") from None
+    module.set_mju_user_warning(_unheard)
+    return module
+
+
+def _unheard(text: str) -> None:
+    """MuJoCo's warnings are of settings that meet in one scene. Nothing is stepped here; it would write a log file."""
+    del text
 
 
 def _gl_context() -> Any:
