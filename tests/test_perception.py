@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from fm_builders import perceive as perception
 from fm_builders.boxes import centre, iou
+from fm_builders.detectors import movenet, nanodet
+from fm_builders.detectors.memory import Memory, remembered, remembering
 from fm_builders.perceive import perceive, with_parents
 from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Perception
 from fm_hub.errors import UnknownName
 from fm_hub.records import Camera, Keypoints, Track
+from fm_hub.tables import to_table
 from fm_hub.video import encode_clip, index_video, iter_frames, sample_times
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -263,3 +266,42 @@ def test_drawn_blocks_are_tracked_without_weights(tmp_path: Path) -> None:
         assert np.abs(tracks[1].bbox - [200, 160, 260, 200]).max() <= 4
         assert all(track.quality > 0.85 for track in tracks)
         assert keypoints == []
+
+
+def test_what_was_seen_in_the_same_pixels_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later stretch of a clip that was seen already costs no forward pass, and gives what it gives alone."""
+    index = index_video(FIXTURES / "videos" / "cup.mp4")
+    _, t = sample_times(index, 10.0)
+    alone = perceive(index, t[4:12], "cup", "test")
+    memory: Memory = {}
+    with remembering(memory):
+        perceive(index, t[:12], "cup", "test")
+    full = dict(memory)
+
+    def no_session(name: str) -> None:
+        raise AssertionError(f"{name} looked at pixels it had seen")
+
+    for module in (nanodet, movenet):
+        monkeypatch.setattr(module, "onnx_session", no_session)
+    with remembering(memory):
+        again = perceive(index, t[4:12], "cup", "test")
+    assert memory.keys() == full.keys()
+    assert to_table("tracks", again.tracks).equals(to_table("tracks", alone.tracks))
+    assert to_table("keypoints", again.keypoints).equals(to_table("keypoints", alone.keypoints))
+
+
+def test_nothing_is_remembered_unless_it_is_asked_for() -> None:
+    calls: list[int] = []
+
+    @remembered
+    def look(frame: NDArray[np.uint8], side: int) -> int:
+        calls.append(side)
+        return int(frame.sum()) + side
+
+    frame = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert look(frame, 1) == look(frame, 1)
+    assert len(calls) == 2
+    with remembering({}):
+        found = [look(frame, 1), look(frame.copy(), 1), look(frame, 2), look(frame.reshape(1, 4, 3), 2)]
+    assert found == [67, 67, 68, 68]
+    assert calls == [1, 1, 1, 2, 2]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fm_builders import perceive as perception
+from fm_builders.detectors.memory import Memory, remembering
 from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Perception
 from fm_hub.claims import Scene, check, tracks_of
@@ -42,6 +43,7 @@ class TrackerBaseline(Model):
         self.published = dataset
         self.params = perception_params
         self.commit = "+".join(model_ids(perception_params))
+        self._clip, self._looks = "", Memory()
 
     @classmethod
     def from_spec(cls, rest: str, options: Options) -> Model:
@@ -61,7 +63,10 @@ class TrackerBaseline(Model):
         index = index_video(view.path)
         _, t = sample_times(index, self.params.fps)
         t = t[(t >= view.t0 - 0.0005) & (t <= view.t1 + 0.0005)]
-        seen = perception.perceive(index, t, view.clip_id, f"view {view.t0} {view.t1}", self.params)
+        if self._clip != view.clip_id:
+            self._clip, self._looks = view.clip_id, Memory()
+        with remembering(self._looks):  # the views of a clip share most of their frames
+            seen = perception.perceive(index, t, view.clip_id, f"view {view.t0} {view.t1}", self.params)
         n = np.arange(len(t), dtype=np.int32)
         frames = Frames(view.clip_id, n, n.astype(np.int64), t)
         return Scene(index.width, index.height, frames, seen.camera, seen.tracks, seen.keypoints, seen.contacts)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fm_builders.boxes import clipped, iou, nms, overlap
 from fm_builders.detectors import Detections, Detector
+from fm_builders.detectors.memory import remembered
 from fm_builders.model_files import model_id, tflite_interpreter
 
 __all__ = ["HandDetector"]
@@ -111,6 +112,7 @@ def _run(name: str, tensor: NDArray[np.float32]) -> dict[str, NDArray[np.float32
     return {o["name"]: interpreter.get_tensor(o["index"])[0] for o in interpreter.get_output_details()}
 
 
+@remembered
 def _palms(frame: NDArray[np.uint8]) -> list[_Region]:
     """Regions of the hands whose palms are seen, best first."""
     import cv2

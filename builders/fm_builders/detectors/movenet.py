@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fm_builders.boxes import clipped, nms
 from fm_builders.detectors import Detections, Detector
+from fm_builders.detectors.memory import remembered
 from fm_builders.model_files import model_id, onnx_session
 
 __all__ = ["COCO_KEYPOINTS", "MoveNet", "persons"]
@@ -40,6 +41,7 @@ class MoveNet(Detector):
         return persons(frame, SIDE)
 
 
+@remembered
 def persons(image: NDArray[np.uint8], side: int) -> Detections:
     """The persons in ``image``, uint8 RGB (H, W, 3), seen with ``side`` pixels on its long side."""
     height, width = image.shape[:2]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fm_builders.boxes import clipped, nms
 from fm_builders.detectors import Detections, Detector
+from fm_builders.detectors.memory import remembered
 from fm_builders.model_files import model_id, onnx_session
 
 __all__ = ["COCO_LABELS", "NanoDet"]
@@ -48,16 +49,21 @@ class NanoDet(Detector):
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The boxes that score at least 0.2, after suppression among boxes of one class."""
-        height, width = frame.shape[:2]
-        tensor, scale = _input(frame)
-        outputs = onnx_session("nanodet").run(None, {"input_1": tensor})
-        raw, score, label = _decode(outputs)
-        bbox = clipped(raw / scale, width, height)
-        big = (bbox[:, 2] - bbox[:, 0] >= 1) & (bbox[:, 3] - bbox[:, 1] >= 1)
-        bbox, score, label = bbox[big], score[big], label[big]
-        # boxes of different classes are moved apart, so that they cannot suppress each other
-        keep = nms(bbox + label[:, None] * 4.0 * max(width, height), score, NMS_IOU)
-        return Detections.of(self.name, bbox[keep], score[keep], [COCO_LABELS[i] for i in label[keep]])
+        return _things(frame)
+
+
+@remembered
+def _things(frame: NDArray[np.uint8]) -> Detections:
+    height, width = frame.shape[:2]
+    tensor, scale = _input(frame)
+    outputs = onnx_session("nanodet").run(None, {"input_1": tensor})
+    raw, score, label = _decode(outputs)
+    bbox = clipped(raw / scale, width, height)
+    big = (bbox[:, 2] - bbox[:, 0] >= 1) & (bbox[:, 3] - bbox[:, 1] >= 1)
+    bbox, score, label = bbox[big], score[big], label[big]
+    # boxes of different classes are moved apart, so that they cannot suppress each other
+    keep = nms(bbox + label[:, None] * 4.0 * max(width, height), score, NMS_IOU)
+    return Detections.of(NanoDet.name, bbox[keep], score[keep], [COCO_LABELS[i] for i in label[keep]])
 
 
 def _input(frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
