@@ -7,7 +7,7 @@ without a provable sentence is left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,13 +16,13 @@ from fm_builders.material import Material, Span
 from fm_builders.questions import GENERATOR, seeded
 from fm_builders.questions.distance import LENGTHS, SHARES
 from fm_builders.questions.order import events_of, turn_of, way_of
-from fm_hub.claims import check
+from fm_hub.claims import Proposal
 from fm_hub.claims.body import GESTURES, REPEATING
 from fm_hub.claims.company import FORMATIONS
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
 from fm_hub.claims.view import VIEWS
-from fm_hub.records import Caption, Claim, Frame, Provenance, Sentence, Track, canonical_json, caption_id
+from fm_hub.records import Caption, Provenance, Sentence, Track, canonical_json, caption_id
 from fm_hub.wording import UNNAMED, BadTemplate, families, short_caption, statement
 
 __all__ = ["ASPECTS", "caption"]
@@ -39,7 +39,7 @@ class _Line:
     aspect: str
     family: str
     args: Mapping[str, Any]
-    candidates: tuple[Claim, ...]
+    candidates: Sequence[Proposal]
     span: Span
 
 
@@ -69,9 +69,10 @@ def caption(m: Material, *, seed: int) -> Caption | None:
 
 
 def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
-    claim = next((c for c in line.candidates if check(m.scene, c).true), None)
-    if claim is None:
+    said = next((c for c in line.candidates if m.true(c)), None)
+    if said is None:
         return None
+    claim = said.claim
     choices = len(families()[line.family]["statements"])
     args = {**line.args, "frame": "stabilised"} if claim.frame == "stabilised" else line.args
     template = f"{line.family}/s{seeded(seed, 'caption', line.args, line.family) % choices}"
@@ -98,10 +99,10 @@ def _lines(m: Material) -> Iterator[_Line]:
         if m.camera == "static":
             yield from _events(m)
         else:
-            yield _Line("dynamics", "view", {}, tuple(m.words("view", {}, VIEWS, m.whole, "image")), m.whole)
+            yield _Line("dynamics", "view", {}, m.words("view", {}, VIEWS, m.whole, "image"), m.whole)
     for label in m.labels():
         if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
-            numbers = tuple(_claim("at_once", {"label": label, "is": n}, m.whole) for n in range(2, 13))
+            numbers = m.words("at_once", {"label": label}, range(2, 13), m.whole, "image")
             yield _Line("count", "at_once", {"label": label}, numbers, m.whole)
 
 
@@ -109,10 +110,10 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     given, args = {"track": track.track_id}, {"a": track.track_id}
     still = m.camera == "static"
 
-    def words(predicate: str, *values: str) -> tuple[Claim, ...]:
-        return tuple(m.words(predicate, given, values, span))
+    def words(predicate: str, *values: str) -> list[Proposal]:
+        return m.words(predicate, given, values, span)
 
-    yield _Line("action", "moves", args, tuple(m.words("moves", given, (False,), span)), span)
+    yield _Line("action", "moves", args, m.words("moves", given, (False,), span), span)
     yield _Line("action", "direction", args, words("direction", *DIRECTIONS), span)
     yield _Line("action", "shape", args, words("shape", *SHAPES[1:]), span)
     yield _Line("action", "winding", args, words("winding", "clockwise", "anticlockwise"), span)
@@ -121,20 +122,21 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         first, then = way_of(m, track, span.t0, turn), way_of(m, track, turn, span.t1)
         if first and then and first != then:
             turned = {**given, "first": first, "then": then, "at": turn}
-            yield _Line("order", "sequence", args, (_claim("sequence", turned, span, m.frame),), span)
+            yield _Line("order", "sequence", args, [m.propose("sequence", turned, span)], span)
     if m.holds("moves", given, True, span):
         corners = ("top-left", "top-right", "bottom-left", "bottom-right")
         for at in ("start", "end"):
-            claims = tuple(_claim("region", {**given, "is": c, "at": at}, span) for c in corners)
+            claims = m.words("region", {**given, "at": at}, corners, span, "image")
             yield _Line("location", f"region_{at}", args, claims, span)
     for event in ("enters", "leaves"):
-        claims = tuple(_claim(event, {**given, "side": s}, m.whole) for s in ("left", "right", "top", "bottom"))
+        sides = [{**given, "side": s} for s in ("left", "right", "top", "bottom")]
+        claims = m.each(event, sides, m.whole, "image")
         yield _Line("location", event, args, claims, m.whole)
     if still:
-        gone = tuple(_claim("hides", {"a": track.track_id, "b": t.track_id}, m.whole) for t in m.good if t != track)
-        yield _Line("location", "hider", args, gone, m.whole)
-        yield _Line("location", "presence", args, (_claim("hidden", given, m.whole),), m.whole)
-    turns = tuple(m.words("reversals", given, range(1, 13), span))
+        others = [{"a": track.track_id, "b": t.track_id} for t in m.good if t is not track]
+        yield _Line("location", "hider", args, m.each("hides", others, m.whole, "image"), m.whole)
+        yield _Line("location", "presence", args, [m.propose("hidden", given, m.whole, "image")], m.whole)
+    turns = m.words("reversals", given, range(1, 13), span)
     yield _Line("count", "reversals", args, turns, span)
     yield _Line("dynamics", "speed", args, words("speed", "slow", "medium", "fast"), span)
     yield _Line("dynamics", "speed_change", args, words("speed_change", "speeds-up", "slows-down"), span)
@@ -142,8 +144,8 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         yield _Line("dynamics", "depth", args, words("depth", "approaches", "recedes"), span)
         for axis in ("x", "y"):
             shares = m.between("travels", {**given, "axis": axis}, SHARES[1:], span)
-            yield _Line("dynamics", "travels", {**args, "axis": axis}, tuple(shares), span)
-    yield _Line("dynamics", "lengths", args, tuple(m.between("lengths", given, LENGTHS[1:], span)), span)
+            yield _Line("dynamics", "travels", {**args, "axis": axis}, shares, span)
+    yield _Line("dynamics", "lengths", args, m.between("lengths", given, LENGTHS[1:], span), span)
 
 
 def _body(m: Material, track: Track, span: Span) -> Iterator[_Line]:
@@ -151,13 +153,13 @@ def _body(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         return
     given, args = {"track": track.track_id}, {"a": track.track_id}
     for word in GESTURES:
-        yield _Line("action", "gesture", args, tuple(m.words("gesture", given, (word,), span, "image")), span)
+        yield _Line("action", "gesture", args, m.words("gesture", given, (word,), span, "image"), span)
     for joint in REPEATING[1:]:
-        times = tuple(m.words("repeats", {**given, "joint": joint}, range(2, 13), span, "image"))
+        times = m.words("repeats", {**given, "joint": joint}, range(2, 13), span, "image")
         yield _Line("count", "repeats", {**args, "joint": joint}, times, span)
     if m.camera == "static":
         ways = m.words("rotation", given, ("clockwise", "anticlockwise"), span)
-        yield _Line("dynamics", "rotation", args, tuple(ways), span)
+        yield _Line("dynamics", "rotation", args, ways, span)
 
 
 def _contacts(m: Material) -> Iterator[_Line]:
@@ -166,25 +168,24 @@ def _contacts(m: Material) -> Iterator[_Line]:
     for a, b in sorted({(c.a, c.b) for c in m.annotation.contacts if c.a in good and c.b in good}):
         both = {"a": a, "b": b}
         for family, predicate in (("carried", "carries"), ("held", "holds"), ("touched", "touches")):
-            claim = _claim(predicate, both, m.whole, m.frame if predicate == "carries" else "image")
-            if m.true(claim):
-                yield _Line("association", family, {"a": a}, (claim,), m.whole)
+            deed = m.propose(predicate, both, m.whole, m.frame if predicate == "carries" else "image")
+            if m.true(deed):
+                yield _Line("association", family, {"a": a}, [deed], m.whole)
                 break
 
 
 def _about_two(m: Material, a: Track, b: Track, span: Span) -> Iterator[_Line]:
     args = {"a": a.track_id, "b": b.track_id}
 
-    def words(predicate: str, *values: str) -> tuple[Claim, ...]:
-        return tuple(m.words(predicate, args, values, span, "image"))
+    def words(predicate: str, *values: str) -> list[Proposal]:
+        return m.words(predicate, args, values, span, "image")
 
-    formation = (*m.words("formation", args, FORMATIONS, span), _claim("overtakes", args, span, m.frame))
     back = {"a": b.track_id, "b": a.track_id}
-    yield _Line("relation", "formation", args, (*formation, _claim("overtakes", back, span, m.frame)), span)
-    yield _Line("dynamics", "speed_order", args, tuple(m.words("speed_order", args, ("faster", "slower"), span)), span)
-    swaps = tuple(
-        _claim("order_change", {**args, "from": x, "to": y}, span) for x, y in (("left", "right"), ("right", "left"))
-    )
+    formation = m.words("formation", args, FORMATIONS, span) + m.each("overtakes", (args, back), span)
+    yield _Line("relation", "formation", args, formation, span)
+    yield _Line("dynamics", "speed_order", args, m.words("speed_order", args, ("faster", "slower"), span), span)
+    ways = [{**args, "from": x, "to": y} for x, y in (("left", "right"), ("right", "left"))]
+    swaps = m.each("order_change", ways, span, "image")
     yield _Line("relation", "order_change", args, swaps, span)
     yield _Line("relation", "relation", args, words("relation", "left", "right", "above", "below"), span)
     if "hand" in (a.label, b.label):  # a hand and what stays with it belong together
@@ -196,8 +197,5 @@ def _events(m: Material) -> Iterator[_Line]:
     real = [(verdict.value, event) for event, verdict in events_of(m) if verdict.true]
     told = [event for _, event in sorted(real, key=lambda x: (x[0], canonical_json(x[1])))]
     for first, then in pairwise(told):
-        yield _Line("order", "before", {}, (_claim("before", {"first": first, "then": then}, m.whole),), m.whole)
-
-
-def _claim(predicate: str, args: Mapping[str, Any], span: Span, frame: Frame = "image") -> Claim:
-    return Claim.of(predicate, args, span.t0, span.t1, frame)
+        claim = m.propose("before", {"first": first, "then": then}, m.whole, "image")
+        yield _Line("order", "before", {}, [claim], m.whole)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fm_hub.claims import Scene, check
-from fm_hub.records import Annotation, Claim, Clip, Frame, Track
+from fm_hub.claims import Proposal, Scene, measure
+from fm_hub.records import Annotation, Clip, Frame, Track
 
 __all__ = ["Material", "Span"]
 
@@ -141,12 +141,22 @@ class Material:
         span = Span(max(sa.t0, sb.t0), min(sa.t1, sb.t1))
         return span if span.seconds >= MIN_STRETCH else None
 
+    def propose(self, predicate: str, args: Mapping[str, Any], span: Span, frame: Frame | None = None) -> Proposal:
+        """A claim that may be made, in a window."""
+        return Proposal(args, Proposal.about(predicate, span.t0, span.t1, frame or self.frame))
+
+    def each(
+        self, predicate: str, args: Iterable[Mapping[str, Any]], span: Span, frame: Frame | None = None
+    ) -> list[Proposal]:
+        """The claims of a predicate with each of these arguments, in a window."""
+        window = Proposal.about(predicate, span.t0, span.t1, frame or self.frame)
+        return [Proposal(one, window) for one in args]
+
     def words(
         self, predicate: str, given: Mapping[str, Any], words: Iterable[Any], span: Span, frame: Frame | None = None
-    ) -> list[Claim]:
+    ) -> list[Proposal]:
         """The claims of a predicate with each of its words, in a window."""
-        frame = frame or self.frame
-        return [Claim.of(predicate, {**given, "is": w}, span.t0, span.t1, frame) for w in words]
+        return self.each(predicate, [{**given, "is": w} for w in words], span, frame)
 
     def between(
         self,
@@ -155,24 +165,23 @@ class Material:
         bounds: Iterable[tuple[float, float]],
         span: Span,
         frame: Frame | None = None,
-    ) -> list[Claim]:
+    ) -> list[Proposal]:
         """The claims that a predicate's quantity lies between each two bounds, in a window."""
-        frame = frame or self.frame
-        return [Claim.of(predicate, {**given, "lo": a, "hi": b}, span.t0, span.t1, frame) for a, b in bounds]
+        return self.each(predicate, [{**given, "lo": a, "hi": b} for a, b in bounds], span, frame)
 
-    def true(self, claim: Claim) -> bool:
+    def true(self, proposal: Proposal) -> bool:
         """Whether a claim is true with room to spare."""
-        return check(self.scene, claim).true
+        return measure(self.scene, proposal).true
 
-    def false(self, claim: Claim) -> bool:
+    def false(self, proposal: Proposal) -> bool:
         """Whether a claim is false with room to spare."""
-        return check(self.scene, claim).false
+        return measure(self.scene, proposal).false
 
     def holds(
         self, predicate: str, given: Mapping[str, Any], word: Any, span: Span, frame: Frame | None = None
     ) -> bool:
         """Whether a word of a predicate is true in a window."""
-        return self.true(self.words(predicate, given, (word,), span, frame)[0])
+        return self.true(self.propose(predicate, {**given, "is": word}, span, frame))
 
     def labels(self) -> list[str]:
         """The classes of the good tracks."""

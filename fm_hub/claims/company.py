@@ -46,6 +46,7 @@ def _along(pair: Pair) -> Along:
     return Along(angle, delta, first, middle, last, med(beside), med(pair.apart))
 
 
+@measured
 def _displaced(pair: Pair) -> float:
     """The margin of "both go somewhere"."""
     least = 0.06 * pair.a.scene.diagonal

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fm_builders.material import Material
-from fm_hub.claims import Verdict, check
+from fm_hub.claims import Proposal, Verdict, measure
 from fm_hub.claims.verdict import difficulty
-from fm_hub.records import Claim, Option, Provenance, Question, canonical_json, question_id
+from fm_hub.records import Option, Provenance, Question, canonical_json, question_id
 from fm_hub.registry import Registry
 from fm_hub.wording import BadTemplate, families, option_text, stem
 
@@ -34,7 +34,7 @@ GENERATOR = "templates@1"
 
 @dataclass(frozen=True)
 class Draft:
-    """A question before it is checked: its wording family, arguments, and every option it could have.
+    """A question before it is measured: its wording family, arguments, and every option it could have.
 
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
     (indices of candidates) the distractors are one whole set of these, so that their make-up tells nothing. Where the
@@ -44,7 +44,7 @@ class Draft:
 
     family: str
     args: Mapping[str, Any]
-    candidates: Sequence[Claim]
+    candidates: Sequence[Proposal]
     t0: float
     t1: float
     sets: tuple[tuple[int, ...], ...] = ()
@@ -125,28 +125,23 @@ def _questions(kind: QuestionKind, m: Material, seed: int, dropped: Counter[str]
 
 
 def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Counter[str]) -> Question | None:
-    verdicts = [check(m.scene, c) for c in draft.candidates]
+    verdicts = [measure(m.scene, c) for c in draft.candidates]
     chosen = _choose(draft, verdicts, seed, dropped)
     if chosen is None:
         return None
     words: dict[str, Any] = dict(draft.args)
-    if draft.candidates[chosen[0]].frame == "stabilised":
+    claims = {i: draft.candidates[i].claim for i in chosen}
+    if claims[chosen[0]].frame == "stabilised":
         words["frame"] = "stabilised"
     key = seeded(seed, m.clip.clip_id, draft.family, draft.args, draft.t0)
     template = f"{draft.family}/{key % len(families()[draft.family]['stems'])}"
     try:
         text = stem(m.scene, template, words, draft.t0, draft.t1)
-        options = tuple(
-            Option(
-                option_text(m.scene, template, words, draft.candidates[i], draft.t0, draft.t1),
-                draft.candidates[i],
-                verdicts[i].margin,
-            )
-            for i in chosen
-        )
+        said = {i: option_text(m.scene, template, words, claim, draft.t0, draft.t1) for i, claim in claims.items()}
     except BadTemplate:
         dropped["AmbiguousReference"] += 1
         return None
+    options = tuple(Option(said[i], claim, verdicts[i].rounded().margin) for i, claim in claims.items())
     args = canonical_json(words)
     identity = question_id(m.clip.clip_id, template, args, (o.claim for o in options), draft.t0, draft.t1)
     return Question(
@@ -182,7 +177,7 @@ def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Count
         return None
     false = [i for i, v in enumerate(verdicts) if v.false]
     if len(false) >= MAX_OPTIONS:
-        false.sort(key=lambda i: seeded(seed, draft.candidates[i].as_list()))
+        false.sort(key=lambda i: seeded(seed, draft.candidates[i].claim.as_list()))
     if draft.sets:
         whole = [s for s in draft.sets if set(s) <= set(false)]
         false = list(min(whole, key=lambda s: seeded(seed, draft.args, draft.t0, s), default=()))

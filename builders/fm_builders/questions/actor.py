@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fm_builders.material import Material
+from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Claim
 
 __all__ = ["ActorKind"]
 
@@ -31,25 +30,23 @@ class ActorKind(QuestionKind):
             args = {"a": ids[0], "b": ids[1]}
             subsets = [ids[:1], ids[1:], ids, []]
 
-            def claims(
+            def draft(
+                family: str,
+                words: dict[str, Any],
                 predicate: str,
-                inner_args: dict[str, Any],
+                inner: dict[str, Any],
                 ids: list[str] = ids,
                 subsets: list[list[str]] = subsets,
-                t0: float = span.t0,
-                t1: float = span.t1,
-            ) -> list[Claim]:
-                inner = {"among": ids, "predicate": predicate, "args": inner_args}
-                return [Claim.of("exactly", {**inner, "which": which}, t0, t1, m.frame) for which in subsets]
+                span: Span = span,
+            ) -> Draft:
+                given = {"among": ids, "predicate": predicate, "args": inner}
+                who = m.each("exactly", [{**given, "which": which} for which in subsets], span)
+                return Draft(family, words, who, span.t0, span.t1, min_options=4)
 
-            yield Draft("actor_moves", args, claims("moves", {"is": True}), span.t0, span.t1, min_options=4)
+            yield draft("actor_moves", args, "moves", {"is": True})
             for way in DIRECTIONS:
                 if any(m.holds("direction", {"track": i}, way, span) for i in ids):
-                    words = {**args, "way": way}
-                    yield Draft(
-                        "actor_direction", words, claims("direction", {"is": way}), span.t0, span.t1, min_options=4
-                    )
+                    yield draft("actor_direction", {**args, "way": way}, "direction", {"is": way})
             for event in EVENTS:
-                if any(m.true(Claim.of(event, {"track": i}, span.t0, span.t1, m.frame)) for i in ids):
-                    asked = {**args, "deed": {"predicate": event, "args": {}}}
-                    yield Draft("actor_event", asked, claims(event, {}), span.t0, span.t1, min_options=4)
+                if any(m.true(m.propose(event, {"track": i}, span)) for i in ids):
+                    yield draft("actor_event", {**args, "deed": {"predicate": event, "args": {}}}, event, {})

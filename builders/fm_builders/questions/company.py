@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from fm_builders.material import Material
+from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.company import FORMATIONS
-from fm_hub.records import Claim
 
 __all__ = ["CompanyKind"]
 
@@ -31,11 +30,11 @@ class CompanyKind(QuestionKind):
             args = {"a": a.track_id, "b": b.track_id}
             back = {"a": b.track_id, "b": a.track_id}
             claims = m.words("formation", args, FORMATIONS, span)
-            claims += [Claim.of("overtakes", x, span.t0, span.t1, m.frame) for x in (args, back)]
+            claims += m.each("overtakes", (args, back), span)
             yield Draft("formation", args, claims, span.t0, span.t1, min_options=4)
         for some in combinations(m.good, 3):
             spans = [m.common(a, b) for a, b in combinations(some, 2)]
             t0, t1 = max(s.t0 if s else 1e9 for s in spans), min(s.t1 if s else 0.0 for s in spans)
             if t1 - t0 >= LEAST:
                 two = [{"a": a.track_id, "b": b.track_id} for a, b in combinations(some, 2)]
-                yield Draft("crosses", {}, [Claim.of("crosses", x, t0, t1, m.frame) for x in two], t0, t1)
+                yield Draft("crosses", {}, m.each("crosses", two, Span(t0, t1)), t0, t1)

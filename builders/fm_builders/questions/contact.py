@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.records import Claim, Track
+from fm_hub.records import Track
 
 __all__ = ["ContactKind"]
 
@@ -36,14 +36,14 @@ class ContactKind(QuestionKind):
 
     def _which(self, m: Material, family: str, predicate: str, actor: str, others: list[Track], span: Span) -> Draft:
         frame = m.frame if predicate == "carries" else "image"  # to touch and to hold is the same against anything
-        claims = [Claim.of(predicate, {"a": actor, "b": t.track_id}, span.t0, span.t1, frame) for t in others]
+        claims = m.each(predicate, [{"a": actor, "b": t.track_id} for t in others], span, frame)
         return Draft(family, {"a": actor}, claims, span.t0, span.t1)
 
     def _hand(self, m: Material, hand: Track, others: list[Track], span: Span) -> Iterator[Draft]:
         if hand.label != "hand" or not hand.parent:
             return
         for thing in others:
-            touch = Claim.of("touches", {"a": hand.track_id, "b": thing.track_id}, span.t0, span.t1)
+            touch = m.propose("touches", {"a": hand.track_id, "b": thing.track_id}, span, "image")
             alone = not any(
                 {c.b, c.a} & {thing.track_id} and hand.track_id not in (c.a, c.b) for c in m.annotation.contacts
             )

@@ -7,8 +7,8 @@ from typing import Any
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind, seeded
-from fm_hub.claims import check
-from fm_hub.records import Claim, Frame
+from fm_hub.claims import measure
+from fm_hub.records import Frame
 from fm_hub.wording import UNNAMED
 
 __all__ = ["CountKind", "numbers"]
@@ -38,8 +38,7 @@ class CountKind(QuestionKind):
                     yield from numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1, "image")
                 # One object whose track broke would count twice: all tracks of the class must be seen at once.
                 n = sum(t.label == label for t in m.good)
-                together = Claim.of("at_once", {"label": label, "is": n}, m.whole.t0, m.whole.t1)
-                if n > 1 and check(m.scene, together).true:
+                if n > 1 and m.holds("at_once", {"label": label}, n, m.whole, "image"):
                     yield from numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0, m.frame)
 
 
@@ -53,11 +52,11 @@ def numbers(
     frame: Frame,
 ) -> Iterator[Draft]:
     """The number of something above ``lowest``, among four in a row of which it is any one."""
-    value = check(m.scene, Claim.of(predicate, {**given, "is": 0}, span.t0, span.t1, frame)).value
+    value = measure(m.scene, m.propose(predicate, {**given, "is": 0}, span, frame)).value
     if (
         value == value and lowest < value <= HIGHEST
     ):  # above the lowest: a number that must be the smallest is given away
         # The four numbers start at any place that holds the true one: else the smallest would give it away.
         low = int(value) - seeded(predicate, args, span.t0, span.t1) % min(4, int(value) - lowest + 1)
-        claims = [Claim.of(predicate, {**given, "is": n}, span.t0, span.t1, frame) for n in range(low, low + 4)]
+        claims = m.words(predicate, given, range(low, low + 4), span, frame)
         yield Draft(predicate, args, claims, span.t0, span.t1, min_options=4)

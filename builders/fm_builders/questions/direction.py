@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Claim
 
 __all__ = ["DirectionKind"]
 
@@ -24,16 +23,11 @@ class DirectionKind(QuestionKind):
         """Three families for every window of every good track."""
         for track in m.good:
             for span in m.spans(track):
-                t0, t1, a = span.t0, span.t1, {"track": track.track_id}
-
-                def claim(predicate: str, word: str, a: dict[str, str] = a, t0: float = t0, t1: float = t1) -> Claim:
-                    return Claim.of(predicate, {**a, "is": word}, t0, t1, m.frame)
-
-                args = {"a": track.track_id}
-                yield Draft("direction", args, [claim("direction", w) for w in DIRECTIONS], t0, t1)
-                shapes = [claim("path", w) for w in ("straight", "curved", "back-and-forth")]
-                rests = Claim.of("moves", {**a, "is": False}, t0, t1, m.frame)
-                yield Draft("path", args, [*shapes, rests], t0, t1, min_options=4, usual=(0,))
+                t0, t1, given, args = span.t0, span.t1, {"track": track.track_id}, {"a": track.track_id}
+                yield Draft("direction", args, m.words("direction", given, DIRECTIONS, span), t0, t1)
+                shapes = m.words("path", given, ("straight", "curved", "back-and-forth"), span)
+                shapes += m.words("moves", given, (False,), span)
+                yield Draft("path", args, shapes, t0, t1, min_options=4, usual=(0,))
                 if m.camera == "static":
-                    sizes = [claim("depth", w) for w in ("approaches", "recedes", "keeps")]
+                    sizes = m.words("depth", given, ("approaches", "recedes", "keeps"), span)
                     yield Draft("depth", args, sizes, t0, t1, usual=(2,))

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.claims import check
-from fm_hub.records import Claim
 
 __all__ = ["LocationKind"]
 
@@ -30,12 +28,11 @@ class LocationKind(QuestionKind):
             span = m.stretch(track)
             if span is None:
                 continue
-            t0, t1 = span.t0, span.t1
-            if check(m.scene, Claim.of("moves", {"track": track.track_id, "is": True}, t0, t1)).true:
+            given = {"track": track.track_id}
+            if m.holds("moves", given, True, span, "image"):
                 for at in ("start", "end"):
-                    claims = [Claim.of("region", {"track": track.track_id, "is": c, "at": at}, t0, t1) for c in CORNERS]
-                    yield Draft(f"region_{at}", args, claims, t0, t1, min_options=4)
+                    corners = m.words("region", {**given, "at": at}, CORNERS, span, "image")
+                    yield Draft(f"region_{at}", args, corners, span.t0, span.t1, min_options=4)
             for event in ("enters", "leaves"):
-                whole = m.whole
-                claims = [Claim.of(event, {"track": track.track_id, "side": s}, whole.t0, whole.t1) for s in SIDES]
-                yield Draft(event, args, claims, whole.t0, whole.t1, min_options=4)
+                sides = m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
+                yield Draft(event, args, sides, m.whole.t0, m.whole.t1, min_options=4)

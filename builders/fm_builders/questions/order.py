@@ -10,12 +10,14 @@ import numpy as np
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.claims import Verdict, check
-from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Claim, Track
+from fm_hub.claims import Verdict, measure
+from fm_hub.claims.one import DIRECTIONS, bow
+from fm_hub.records import Track
 
 __all__ = ["OrderKind", "events_of", "turn_of", "way_of"]
 
+LEAST_BOW = 0.05
+"""Of the chord: two ways that differ provably in direction are at least twelve degrees apart, and bend more."""
 OPPOSITE = {w: next(o for o, d in DIRECTIONS.items() if abs(d - a) == 180.0) for w, a in DIRECTIONS.items()}
 ACROSS = {w: next(o for o, d in DIRECTIONS.items() if (d - a) % 360.0 == 90.0) for w, a in DIRECTIONS.items()}
 
@@ -42,10 +44,11 @@ class OrderKind(QuestionKind):
 def turn_of(m: Material, track: Track, span: Span) -> float | None:
     """The time at which a track is farthest from the line between its start and its end, in seconds.
 
-    Where start and end are close, the time at which it is farthest from its start.
+    Where start and end are close, the time at which it is farthest from its start. None for a way that is nearly
+    straight: before and after any turn it goes one way.
     """
     w = m.scene.window(track.track_id, span.t0, span.t1, m.frame)
-    if w is None:
+    if w is None or bow(w)[0] < LEAST_BOW:
         return None
     rel = w.path - w.path[0]
     if w.length < 0.3 * w.extent:
@@ -58,12 +61,13 @@ def turn_of(m: Material, track: Track, span: Span) -> float | None:
 
 def way_of(m: Material, track: Track, t0: float, t1: float) -> str | None:
     """The direction that a track provably takes from ``t0`` to ``t1``; None if there is none."""
-    claims = {w: Claim.of("direction", {"track": track.track_id, "is": w}, t0, t1, m.frame) for w in DIRECTIONS}
-    return next((word for word, claim in claims.items() if check(m.scene, claim).true), None)
+    ways = m.words("direction", {"track": track.track_id}, DIRECTIONS, Span(t0, t1))
+    return next((word for word, way in zip(DIRECTIONS, ways, strict=True) if m.true(way)), None)
 
 
 def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
-    first, then = way_of(m, track, span.t0, at), way_of(m, track, at, span.t1)
+    first = way_of(m, track, span.t0, at)
+    then = first and way_of(m, track, at, span.t1)
     pairs: list[tuple[str, str]] = []
     if first and then and first != then:
         pool = dict.fromkeys((first, then, OPPOSITE[first], OPPOSITE[then], ACROSS[first], OPPOSITE[ACROSS[first]]))
@@ -71,10 +75,8 @@ def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
         for x, y in combinations(pool, 2):
             if {x, y} != {first, then}:
                 pairs += [(x, y), (y, x)]
-    candidates = [
-        Claim.of("sequence", {"track": track.track_id, "first": a, "then": b, "at": at}, span.t0, span.t1, m.frame)
-        for a, b in pairs
-    ]
+    turns = [{"track": track.track_id, "first": a, "then": b, "at": at} for a, b in pairs]
+    candidates = m.each("sequence", turns, span)
     return Draft("sequence", {"a": track.track_id}, candidates, span.t0, span.t1, _mirrored(len(candidates)), 4)
 
 
@@ -88,7 +90,6 @@ def _mirrored(n: int) -> tuple[tuple[int, ...], ...]:
 
 def events_of(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
     """The events that can be decided, of the tracks that are wholly seen and of their contacts."""
-    t0, t1 = m.whole.t0, m.whole.t1
     wanted: list[dict[str, Any]] = []
     for track in m.good:
         given = {"track": track.track_id}
@@ -103,7 +104,7 @@ def events_of(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
     events = []
     for event in wanted:
         args = {k: v for k, v in event.items() if k != "event"}
-        verdict = check(m.scene, Claim.of(event["event"], args, t0, t1))
+        verdict = measure(m.scene, m.propose(event["event"], args, m.whole, "image"))
         if verdict.true or verdict.false:
             events.append((event, verdict))
     return events
@@ -114,15 +115,12 @@ def _event_drafts(m: Material) -> Iterator[Draft]:
     events = events_of(m)
     real = [e for e, v in events if v.true]
     for first, then in permutations(real, 2):
-        claims = [_before(first, then, m.whole), _before(then, first, m.whole)]
+        told = [(first, then), (then, first)]
         actors = {e.get("track", e.get("a")) for e in (first, then)}
         others = [e for e, v in events if v.false and e.get("track", e.get("a")) in actors]
         for other in others:
             for known in (first, then):
-                claims += [_before(other, known, m.whole), _before(known, other, m.whole)]
-        if check(m.scene, claims[0]).true:
+                told += [(other, known), (known, other)]
+        claims = m.each("before", [{"first": a, "then": b} for a, b in told], m.whole, "image")
+        if m.true(claims[0]):
             yield Draft("before", {}, claims, t0, t1, _mirrored(len(claims)), 4)
-
-
-def _before(first: dict[str, Any], then: dict[str, Any], span: Span) -> Claim:
-    return Claim.of("before", {"first": first, "then": then}, span.t0, span.t1)

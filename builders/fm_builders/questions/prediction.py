@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.one import DIRECTIONS
-from fm_hub.records import Claim, Track
+from fm_hub.records import Track
 
 __all__ = ["PredictionKind"]
 
@@ -45,20 +45,20 @@ class PredictionKind(QuestionKind):
         yield Draft("predict_direction", args, ways, seen.t0, seen.t1)
         if m.camera != "static":
             return
-        motion = [Claim.of(p, given, rest.t0, rest.t1) for p in ("stops", "starts")]
+        motion = [m.propose(p, given, rest, "image") for p in ("stops", "starts")]
         motion += m.words("moves", given, (False,), rest)
         motion += m.words("speed_change", given, ("speeds-up", "slows-down", "steady"), rest)
         yield Draft("predict_motion", args, motion, seen.t0, seen.t1, usual=(2, 5))
         if m.holds("moves", given, True, rest):
-            places = [Claim.of("region", {**given, "is": c, "at": "end"}, rest.t0, rest.t1) for c in CORNERS]
-            now = [Claim.of("region", {**given, "is": c, "at": "end"}, seen.t0, seen.t1) for c in CORNERS]
+            places = m.words("region", {**given, "at": "end"}, CORNERS, rest, "image")
+            now = m.words("region", {**given, "at": "end"}, CORNERS, seen, "image")
             if not any(m.true(a) and m.true(b) for a, b in zip(places, now, strict=True)):  # it gets somewhere else
                 yield Draft("predict_region", args, places, seen.t0, seen.t1, min_options=4)
-        exits = [Claim.of("leaves", {**given, "side": s}, seen.t1, m.whole.t1) for s in SIDES]
+        exits = m.each("leaves", [{**given, "side": s} for s in SIDES], Span(seen.t1, m.whole.t1), "image")
         yield Draft("predict_leaves", args, exits, seen.t0, seen.t1, min_options=4)
         others = [t for t in m.good if t.track_id not in (track.track_id, track.parent) and t.parent != track.track_id]
         if any(track.track_id in (c.a, c.b) for c in m.annotation.contacts):
-            reach = [Claim.of("grasps", {"a": track.track_id, "b": t.track_id}, rest.t0, rest.t1) for t in others]
+            reach = m.each("grasps", [{"a": track.track_id, "b": t.track_id} for t in others], rest, "image")
             yield Draft("predict_contact", args, reach, seen.t0, seen.t1)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.records import Claim
 
 __all__ = ["PresenceKind"]
 
@@ -26,10 +25,12 @@ class PresenceKind(QuestionKind):
         t0, t1 = m.whole.t0, m.whole.t1
         for track in m.good:
             given, args = {"track": track.track_id}, {"a": track.track_id}
-            claims = [Claim.of(p, given, t0, t1) for p in ("hidden", "appears", "disappears")]
-            claims += [Claim.of(p, {**given, "side": s}, t0, t1) for p in ("enters", "leaves") for s in SIDES]
+            claims = [m.propose(p, given, m.whole, "image") for p in ("hidden", "appears", "disappears")]
+            for event in ("enters", "leaves"):
+                claims += m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
             yield Draft("presence", args, claims, t0, t1, min_options=4)
             if m.true(claims[0]):
                 others = [t for t in m.good if t.track_id != track.track_id]
-                hiders = [Claim.of("hides", {"a": track.track_id, "b": t.track_id}, t0, t1) for t in others]
+                pairs = [{"a": track.track_id, "b": t.track_id} for t in others]
+                hiders = m.each("hides", pairs, m.whole, "image")
                 yield Draft("hider", args, hiders, t0, t1)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.records import Claim
 
 __all__ = ["RelationKind"]
 
@@ -24,10 +23,10 @@ class RelationKind(QuestionKind):
         for a, b, span in m.pairs():
             args = {"a": a.track_id, "b": b.track_id}
             t0, t1 = span.t0, span.t1
-            sides = [Claim.of("relation", {**args, "is": s}, t0, t1) for s in ("left", "right", "above", "below")]
+            sides = m.words("relation", args, ("left", "right", "above", "below"), span, "image")
             yield Draft("relation", args, sides, t0, t1, min_options=4)
             orders = [(x, y) for x in ("left", "right") for y in ("left", "right")]
-            swaps = [Claim.of("order_change", {**args, "from": x, "to": y}, t0, t1) for x, y in orders]
+            swaps = m.each("order_change", [{**args, "from": x, "to": y} for x, y in orders], span, "image")
             yield Draft("order_change", args, swaps, t0, t1, min_options=4)
-            gaps = [Claim.of("distance_change", {**args, "is": w}, t0, t1) for w in ("closer", "apart", "same")]
+            gaps = m.words("distance_change", args, ("closer", "apart", "same"), span, "image")
             yield Draft("distance_change", args, gaps, t0, t1)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.records import Claim
 
 __all__ = ["SpeedKind"]
 
@@ -25,19 +24,10 @@ class SpeedKind(QuestionKind):
             for span in m.spans(track):
                 given = {"track": track.track_id}
                 words = ("speeds-up", "slows-down", "steady")
-                changes = [Claim.of("speed_change", {**given, "is": w}, span.t0, span.t1, m.frame) for w in words]
-                rests = Claim.of("moves", {**given, "is": False}, span.t0, span.t1, m.frame)
-                yield Draft(
-                    "speed_change",
-                    {"a": track.track_id},
-                    [*changes, rests],
-                    span.t0,
-                    span.t1,
-                    min_options=4,
-                    usual=(2, 3),
-                )
+                changes = m.words("speed_change", given, words, span) + m.words("moves", given, (False,), span)
+                asked = {"a": track.track_id}
+                yield Draft("speed_change", asked, changes, span.t0, span.t1, min_options=4, usual=(2, 3))
         for a, b, span in m.pairs():
             args = {"a": a.track_id, "b": b.track_id}
-            ranks = ("faster", "slower", "same")
-            claims = [Claim.of("speed_order", {**args, "is": w}, span.t0, span.t1, m.frame) for w in ranks]
-            yield Draft("speed_order", args, claims, span.t0, span.t1)
+            ranks = m.words("speed_order", args, ("faster", "slower", "same"), span)
+            yield Draft("speed_order", args, ranks, span.t0, span.t1)

@@ -14,7 +14,7 @@ from fm_builders.questions import Draft, QuestionKind, seeded
 from fm_hub.claims.body import GESTURES
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
-from fm_hub.records import Claim, Frame, Track
+from fm_hub.records import Frame, Track
 
 __all__ = ["WhetherKind"]
 
@@ -47,7 +47,7 @@ def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
     if m.camera == "static" and span == m.whole:
         sorts += [(event, "side", SIDES, "image") for event in ("enters", "leaves")]
     for predicate, key, words, frame in sorts:
-        claims = {w: Claim.of(predicate, {**given, key: w}, span.t0, span.t1, frame) for w in words}
+        claims = dict(zip(words, m.each(predicate, [{**given, key: w} for w in words], span, frame), strict=True))
         true = [w for w, c in claims.items() if m.true(c)]
         false = [w for w, c in claims.items() if m.false(c)]
         if len(true) != 1 or not false:
@@ -55,7 +55,7 @@ def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
         coin = seeded("whether", predicate, track.track_id, span.t0, span.t1)
         word = true[0] if coin % 2 else false[(coin // 2) % len(false)]
         deed: dict[str, Any] = {"predicate": predicate, "args": {key: word}}
-        denied = Claim.of("not", {"predicate": predicate, "args": {**given, key: word}}, span.t0, span.t1, frame)
+        denied = m.propose("not", {"predicate": predicate, "args": {**given, key: word}}, span, frame)
         args = {"a": track.track_id, "deed": deed}
         yield Draft("whether", args, [claims[word], denied], span.t0, span.t1, min_options=2)
 
