@@ -44,6 +44,8 @@ def run_ray(
     if not todo:
         return
     actors = _join(limits)
+    # On one machine all actors begin at once: the pool would grow only when the work is half done. On a cluster it grows.
+    least = 1 if limits.ray_address else actors
     while todo:
         rows = [{"task": task, "result": None, "done": False} for task in todo]
         todo = []
@@ -54,7 +56,7 @@ def run_ray(
             data = data.flat_map(
                 _Actor,
                 fn_constructor_kwargs=given,
-                compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
+                compute=ray.data.ActorPoolStrategy(min_size=least, max_size=actors),
                 num_cpus=0.5,  # both stages share the cores; either may be the slow one
                 num_gpus=limits.gpus if stage and limits.gpus else None,
             )

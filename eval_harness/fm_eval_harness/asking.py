@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -170,6 +171,11 @@ class _Asked:
     ready: _Ready
     prompts: dict[Key, Prompt]
 
+    @cached_property
+    def frames(self) -> list[float]:
+        """The times of the frames that were shown, seconds: one list for all trials."""
+        return [round(t, 3) for t in self.view.times()] if self.view else []
+
     def failed(self, trial: Trial) -> Scores:
         """Why a trial has no answer: it does not fit to be asked, or its video fails."""
         prompt, error = self.prompts.get(trial.key), self.ready.error
@@ -192,7 +198,7 @@ def _sample(trial: Trial, scores: Scores, judge: Judge, asked: _Asked, seconds: 
         "type": q.type,
         **judge.fields(trial.turned, scores),
         "mode": scores.mode,
-        "frames": [round(t, 3) for t in view.times()] if view else [],
+        "frames": asked.frames,
         "pixels": ready.pixels,
         "view": [round(view.t0, 3), round(view.t1, 3)] if view else [q.view_t0, q.view_t0],
         "seconds": round(seconds, 4),

@@ -55,7 +55,7 @@ def write_outcome(
             "Leave them out of a build with: fm-hub build --drop THIS_FILE",
         )
         write_drop_list(folder / SOLVED, solved, why)
-    result = load_run(folder)
+    result = load_run(folder, plain.values())
     write_eval_results(result)
     write_submission(result)
     return result

@@ -18,7 +18,7 @@ from fm_eval_harness.typed import form_of
 from fm_hub.errors import BadDataset, BadTask, UserError
 from fm_hub.models import Prompt
 from fm_hub.records import Caption, Question
-from fm_hub.tables import SPLITS, from_table, read_table, row_sha
+from fm_hub.tables import SPLITS, STEP, from_table, read_table, row_sha
 
 __all__ = ["Item", "content_of", "duration_of", "groups", "prompt_of", "select"]
 
@@ -77,7 +77,8 @@ def _described(caption: Caption, sha: str) -> Item:
 
 
 def _check_rows(root: Path, config: str, table: pa.Table) -> None:
-    changed = [row["id"] for row in table.to_pylist() if row_sha(row) != row["row_sha"]]
+    rows = (row for batch in table.to_batches(STEP) for row in batch.to_pylist())
+    changed = [row["id"] for row in rows if row_sha(row) != row["row_sha"]]
     if changed:
         raise BadDataset(
             f"{root}: {len(changed)} row(s) of {config} were changed after they were written ({changed[0]}, ...); "

@@ -211,13 +211,14 @@ def load_config(folder: Path) -> dict[str, Any]:
     return _read_json(folder / CONFIG)
 
 
-def load_run(folder: Path) -> RunResult:
-    """A finished run. Raises :class:`~fm_hub.errors.BadOutput` for any other folder."""
+def load_run(folder: Path, samples: Iterable[Sample] | None = None) -> RunResult:
+    """A finished run, with its ``samples`` if they are at hand. Raises :class:`~fm_hub.errors.BadOutput` otherwise."""
     config = load_config(folder)
     if not (folder / RESULTS).is_file():
         raise BadOutput(f"{folder}: this run is not finished; give its fm-eval command again to go on")
-    samples = sorted(read_samples(folder).values(), key=lambda s: (s["clip_id"], s["view"], s["id"]))
-    return RunResult(folder, config, samples, _read_json(folder / RESULTS))
+    found = read_samples(folder).values() if samples is None else samples
+    ordered = sorted(found, key=lambda s: (s["clip_id"], s["view"], s["id"]))
+    return RunResult(folder, config, ordered, _read_json(folder / RESULTS))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
