@@ -21,7 +21,7 @@ from made_clips import made_clips
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from fm_builders.balance import option_key
+from fm_builders.balance import option_keys
 from fm_builders.material import Material
 from fm_builders.questions import KINDS, ask
 from fm_builders.shortcuts import filtered
@@ -151,7 +151,7 @@ def _folds(questions: Sequence[Question], n: int, seed: int) -> list[int]:
 def _contexts(q: Question) -> list[list[str]]:
     """For each option, what it may be known by: text, claim, beside which others, with which words of the question."""
     family = q.template.partition("/")[0]
-    keys = [option_key(q, i) for i in range(len(q.options))]
+    keys = option_keys(q)
     together = " ; ".join(sorted(keys))
     texts = " ; ".join(sorted(o.text for o in q.options))
     words = " ".join(sorted(set(re.findall(r"[a-z]{3,}", q.text.lower()))))

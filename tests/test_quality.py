@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dataset_made import make_dataset
-from fm_builders.balance import option_key, surplus
+from fm_builders.balance import option_keys, surplus
 from fm_builders.recipe import Recipe
 from fm_builders.shortcuts import scored
 from fm_builders.text_only import guessed
@@ -54,7 +54,7 @@ def test_each_shortcut_gets_its_credit() -> None:
 
 def test_a_key_has_no_object_in_it() -> None:
     a, b = question(1, 0), question(2, 0)
-    assert option_key(a, 0) == option_key(b, 0) == 'direction {"is":"to the left","track":"object 0"}'
+    assert option_keys(a)[0] == option_keys(b)[0] == 'direction {"is":"to the left","track":"object 0"}'
 
 
 def test_answers_are_made_even() -> None:

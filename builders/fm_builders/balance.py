@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fm_hub.records import Question
 
-__all__ = ["option_key", "surplus"]
+__all__ = ["option_keys", "surplus"]
 
 PASSES, SORTS = 160, 4
 SLACK = 1.5
@@ -25,14 +25,24 @@ _TRACK = re.compile(r"[0-9a-f]{24}")
 _TIME = re.compile(r'"at":[\d.]+,?')
 
 
-def option_key(q: Question, k: int) -> str:
-    """What an option says, whichever objects it speaks of: its claim with objects numbered as the question has them."""
-    claim = q.options[k].claim
-    if not claim.predicate:
-        return q.options[k].text.lower()
-    seen = dict.fromkeys([*_TRACK.findall(q.template_args), *_TRACK.findall(claim.args)])
-    places = {track: f"object {i}" for i, track in enumerate(seen)}
-    return f"{claim.predicate} {_TIME.sub('', _TRACK.sub(lambda m: places[m[0]], claim.args))}"
+def option_keys(q: Question) -> list[str]:
+    """What each option says, whichever objects it speaks of: its claim with objects numbered as the question has them.
+
+    An object that the question does not name is numbered within its option.
+    """
+    named = {track: f"object {i}" for i, track in enumerate(dict.fromkeys(_TRACK.findall(q.template_args)))}
+    out = []
+    for option in q.options:
+        claim = option.claim
+        if claim.predicate:
+            places = dict(named)
+            for track in _TRACK.findall(claim.args):
+                places.setdefault(track, f"object {len(places)}")
+            args = _TRACK.sub(lambda m, places=places: places[m[0]], claim.args)  # type: ignore[misc]
+            out.append(f"{claim.predicate} {_TIME.sub('', args)}")
+        else:
+            out.append(option.text.lower())
+    return out
 
 
 def contexts(q: Question) -> list[list[str]]:
@@ -42,8 +52,7 @@ def contexts(q: Question) -> list[list[str]]:
     lengths = [len(o.text) for o in q.options]
     numbers = [int(m[0]) if (m := re.search(r"\d+", o.text)) else -1 for o in q.options]
     out = []
-    for i in range(len(q.options)):
-        key = option_key(q, i)
+    for i, key in enumerate(option_keys(q)):
         longer, above = sum(x < lengths[i] for x in lengths), sum(x < numbers[i] for x in numbers)
         form = [f"{family}|longer than {longer}", f"{family}|above {above}" if numbers[i] >= 0 else ""]
         out.append([f"{family}|{key}", f"{family}|{key}|{nouns}", *form])

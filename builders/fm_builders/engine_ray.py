@@ -44,7 +44,7 @@ def run_ray(
     if not todo:
         return
     actors = _join(limits)
-    # On one machine all actors begin at once: the pool would grow only when the work is half done. On a cluster it grows.
+    # On one machine all actors begin at once: the pool would grow when the work is half done. On a cluster it grows.
     least = 1 if limits.ray_address else actors
     while todo:
         rows = [{"task": task, "result": None, "done": False} for task in todo]

@@ -18,13 +18,12 @@ import pyarrow as pa
 from fm_builders.shortcuts import Scores
 from fm_hub.content import ContentHash
 from fm_hub.manifest import Written
-from fm_hub.records import Question
-from fm_hub.tables import CONFIGS, QUESTION_CONFIGS, from_table, to_table, write_table
+from fm_hub.records import Question, Shortcuts
+from fm_hub.tables import CONFIGS, QUESTION_CONFIGS, STEP, from_table, to_table, write_table
 
 __all__ = ["KEYS", "SHARD_ROWS", "Merge", "benchmark_of", "gather", "merges", "sorted_table", "write_part"]
 
 SHARD_ROWS = 65_536
-STEP = 1024
 KEYS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mcq", "qa", "benchmark", "captions"), ("added_in", "id")),
     "sources": ("source_id", "name"),
@@ -91,14 +90,21 @@ def gather(merge: Merge) -> Written:
 
 
 def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
-    """Questions with their scores, some at a time; without those that have to leave the benchmark."""
-    done = []
+    """Questions with their scores, some at a time; without those that have to leave the benchmark.
+
+    Only the column of scores is made anew: they are no part of what a row's hash covers.
+    """
+    if config == "benchmark" and scores.gone:
+        table = table.filter(pa.array([q not in scores.gone for q in table.column("id").to_pylist()], pa.bool_()))
+    place = table.schema.get_field_index("shortcuts")
+    if place < 0:
+        return table
+    made: list[dict[str, float | None]] = []
     for start in range(0, table.num_rows, STEP):
-        questions = scores.finish(from_table(config, table.slice(start, STEP)))
-        if config == "benchmark":
-            questions = [q for q in questions if q.question_id not in scores.gone]
-        done.append(to_table(config, questions))
-    return pa.concat_tables(done).combine_chunks()
+        for q in scores.finish(from_table(config, table.slice(start, STEP))):
+            made.append({name: getattr(q.shortcuts, name) for name in Shortcuts.__slots__})
+    field = table.schema.field(place)
+    return table.set_column(place, field, pa.array(made, field.type)).combine_chunks()
 
 
 def benchmark_of(parts: Path) -> list[Question]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fm_builders.balance import option_key
+from fm_builders.balance import option_keys
 from fm_builders.text_only import guessed
 from fm_hub.records import Question, Shortcuts
 
@@ -35,7 +35,7 @@ class Tally:
         """The tally of questions."""
         tally = cls()
         for q in questions:
-            key, family = option_key(q, q.answer), q.template.partition("/")[0]
+            key, family = option_keys(q)[q.answer], q.template.partition("/")[0]
             tally.letters[len(q.options)][q.answer] += 1
             tally.right[family][key] += 1
             tally.own[f"{q.source_id} {family}"][key] += 1
@@ -56,7 +56,7 @@ class Tally:
         asked = set(_WORD.findall(q.text.lower())) - _EMPTY
         overlap = [len(asked & set(_WORD.findall(o.text.lower()))) for o in q.options]
         right, own = self.right[family], self.own[f"{q.source_id} {family}"]
-        often = [right[k] - own[k] for k in (option_key(q, i) for i in range(n))]
+        often = [right[k] - own[k] for k in option_keys(q)]
         score = replace(
             q.shortcuts or Shortcuts(),
             letter=_credit([self.letters[n][i] for i in range(n)], q.answer),

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.balance import option_key, surplus
+from fm_builders.balance import option_keys, surplus
 from fm_hub.errors import MissingExtra
 from fm_hub.records import Question
 
@@ -30,7 +30,7 @@ MIN_SOURCES = 20
 def features(q: Question) -> list[list[str]]:
     """For each option what may give it away: its claim, alone and beside others and words of the question; its form."""
     family = q.template.partition("/")[0]
-    keys = [option_key(q, i) for i in range(len(q.options))]
+    keys = option_keys(q)
     together = "; ".join(sorted(keys))
     words = sorted(set(re.findall(r"[a-z]+", q.text.lower())))
     lengths = [len(o.text) for o in q.options]
