@@ -36,6 +36,10 @@ THINGS: dict[str, tuple[tuple[float, float], dict[str, float]]] = {
 }
 
 
+# how the camera goes, and how often
+VIEWS: dict[str, float] = {"static": 15, "pan": 2, "tilt": 1, "zoom": 1, "roll": 0.5, "shake": 0.5}
+
+
 def made_clips(n: int, seed: int = 0, *, train: float = 0.0) -> Iterator[Annotation]:
     """``n`` clips, one after the other; the first share ``train`` of them is for training, the rest for test."""
     for i in range(n):
@@ -57,12 +61,12 @@ def made_clip(i: int, seed: int, split: Split = "test") -> Annotation:
             points += [keys] if keys is not None else []
     contacts = _contacts(rng, clip_id[:24], tracks, t)
     n = len(t)
-    still = rng.random() < 0.9
-    drift = np.zeros(n) if still else rng.normal(2.0, 0.5, n) * (np.arange(n) > 0)
-    view: str = "static" if still else "moving"
+    moves = str(rng.choice(list(VIEWS), p=np.array(list(VIEWS.values())) / sum(VIEWS.values())))
+    motion = _view(rng, moves, n)
+    view: str = "static" if moves == "static" else "moving"
     frames = Frames(clip_id[:24], np.arange(n, dtype=np.int32), np.arange(n), t)
-    ones, zero = np.ones(n), np.zeros(n)
-    camera = Camera(clip_id[:24], view, frames.frame, drift, zero, zero, zero, ones, ones > 0)  # type: ignore[arg-type]
+    ones = np.ones(n)
+    camera = Camera(clip_id[:24], view, frames.frame, *motion, ones, ones > 0)  # type: ignore[arg-type]
     name = f"videos/{clip_id[:2]}/{clip_id[:24]}.mp4"
     source = clip_id[24:48]
     row = Clip(
@@ -70,6 +74,23 @@ def made_clip(i: int, seed: int, split: Split = "test") -> Annotation:
         *(view, split, "ok"),  # type: ignore[arg-type]
     )
     return Annotation(row, frames, camera, tracks, points, contacts)
+
+
+def _view(rng: np.random.Generator, how: str, n: int) -> NDArray[np.float64]:
+    """How the picture moves from frame to frame (4, n): pixels right and down, log of scale, radians of roll."""
+    motion = np.zeros((4, n))
+    way = rng.choice([-1.0, 1.0])
+    if how in ("pan", "tilt"):
+        motion[how == "tilt"] = way * rng.normal(rng.uniform(1.5, 4.0), 0.3, n)
+    elif how == "zoom":
+        motion[2] = way * rng.normal(rng.uniform(0.004, 0.012), 0.0005, n)
+    elif how == "roll":
+        motion[3] = way * rng.normal(rng.uniform(0.004, 0.012), 0.0005, n)
+    elif how == "shake":
+        place = rng.normal(0, 6.0, (2, n))
+        motion[:2] = np.diff(place, axis=1, prepend=0.0)
+    motion[:, 0] = 0.0
+    return motion
 
 
 def _labels(rng: np.random.Generator) -> list[str]:
@@ -188,7 +209,8 @@ def _body(rng: np.random.Generator, track: Track, t: Floats) -> Keypoints:
     n = len(track.frame)
     pose = np.tile(_POSE, (n, 1, 1))
     s = t[track.frame] / t[-1]
-    act = str(rng.choice(["none", "raise", "lower", "wave", "bend", "sit"], p=[0.4, 0.15, 0.1, 0.15, 0.1, 0.1]))
+    acts = {"none": 5, "raise": 3, "lower": 2, "wave": 5, "bend": 2, "sit": 2, "fall": 2}
+    act = str(rng.choice(list(acts), p=np.array(list(acts.values())) / sum(acts.values())))
     side = int(rng.integers(0, 2))
     on = 1 / (1 + np.exp(-(s - rng.uniform(0.35, 0.6)) * 25))
     if act in ("raise", "lower", "wave"):
@@ -203,6 +225,11 @@ def _body(rng: np.random.Generator, track: Track, t: Floats) -> Keypoints:
     elif act == "sit":
         pose[:, 11:13, 1] += 0.2 * on[:, None]
         pose[:, :11, 1] += 0.2 * on[:, None]
+    elif act == "fall":  # the body turns about its middle
+        angle = on * rng.choice([-1.0, 1.0]) * rng.uniform(0.9, 1.5)
+        around = pose - 0.5
+        c, d = np.cos(angle)[:, None], np.sin(angle)[:, None]
+        pose = 0.5 + np.stack([around[..., 0] * c - around[..., 1] * d, around[..., 0] * d + around[..., 1] * c], -1)
     box = track.bbox.astype(np.float64)
     xy = box[:, None, :2] + pose * (box[:, 2:] - box[:, :2])[:, None]
     xy += rng.normal(0, 0.6, xy.shape)
@@ -213,9 +240,9 @@ def _body(rng: np.random.Generator, track: Track, t: Floats) -> Keypoints:
 
 def _contacts(rng: np.random.Generator, clip_id: str, tracks: list[Track], t: Floats) -> list[Contact]:
     """A hand touches or holds another thing for a while, in some clips."""
-    hands = [x for x in tracks if x.label == "hand"]
-    others = [x for x in tracks if x.label in ("cup", "sports ball", "chair")]
-    if not hands or not others or rng.random() < 0.4:
+    hands = [x for x in tracks if x.label in ("hand", "person")]
+    others = [x for x in tracks if x.label in ("cup", "sports ball", "chair", "bicycle")]
+    if not hands or not others or rng.random() < 0.2:
         return []
     a, b = sorted(rng.uniform(t[5], t[-5], 2))
     if b - a < 0.6:

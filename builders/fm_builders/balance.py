@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fm_hub.records import Question
 
-__all__ = ["option_keys", "surplus"]
+__all__ = ["contexts", "option_keys", "surplus"]
 
 PASSES, SORTS = 160, 4
 SLACK = 1.5

@@ -14,14 +14,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.balance import option_keys, surplus
+from fm_builders.balance import contexts, option_keys, surplus
 from fm_hub.errors import MissingExtra
 from fm_hub.records import Question
 
 __all__ = ["FOLDS", "features", "guessed"]
 
-FOLDS, ROUNDS = 5, 3
+FOLDS, ROUNDS = 5, 8
 BINS = 4
+PRIOR = 1.0
+"""Right answers that a context is taken to have had by chance, before any was seen."""
 MOST = 30_000
 """Questions that one classifier is trained on, chosen by id."""
 MIN_SOURCES = 20
@@ -62,10 +64,11 @@ def features(q: Question) -> list[list[str]]:
 def guessed(questions: Sequence[Question], seed: int = 0) -> tuple[frozenset[str], NDArray[np.float64] | None]:
     """Ids of questions to leave out, and the share that the classifier gives the key of each question.
 
-    First the answers are made even (:mod:`fm_builders.balance`). Then, within a kind of wording and a range of the
-    classifier's confidence, it should be right as often as chance: where it is right more often, as many of the
-    questions that it gets right leave, by id, as makes that so, and it begins again with what is left. None where
-    there are under 20 source videos, which say nothing. Raises :class:`~fm_hub.errors.MissingExtra`.
+    First the answers are made even (:mod:`fm_builders.balance`). Then two guessers take turns, each time with other
+    videos to learn from: a classifier, and counts of how often what an option says was right. Within a kind of wording
+    and a range of its confidence a guesser should be right as often as chance: where it is right more often, as many of
+    the questions that it gets right leave, by id, as makes that so. None where there are under 20 source videos, which
+    say nothing. Raises :class:`~fm_hub.errors.MissingExtra`.
     """
     made = [features(q) for q in questions]
     shares = _shares(questions, made, seed)
@@ -74,10 +77,18 @@ def guessed(questions: Sequence[Question], seed: int = 0) -> tuple[frozenset[str
     first = np.array([p[q.answer] for p, q in zip(shares, questions, strict=True)])
     uneven = surplus(questions)
     left = [i for i in range(len(questions)) if i not in uneven]
+    known = [contexts(q) for q in questions]
+    quiet = 0
     for turn in range(1, ROUNDS + 1):
-        shares = _shares([questions[i] for i in left], [made[i] for i in left], seed + turn)
-        gone = _surplus([questions[i] for i in left], shares) if shares else set()
-        if not gone:
+        here = [questions[i] for i in left]
+        by_count = turn % 2 == 1
+        if by_count:
+            shares = _counted(here, [known[i] for i in left], seed + turn)
+        else:
+            shares = _shares(here, [made[i] for i in left], seed + turn)
+        gone = _surplus(here, shares) if shares else set()
+        quiet = 0 if gone else quiet + 1
+        if quiet == 2:
             break
         left = [i for j, i in enumerate(left) if j not in gone]
         uneven = surplus([questions[i] for i in left])
@@ -132,6 +143,40 @@ def _shares(
     out = []
     for a, b in zip(ends - sizes, ends, strict=True):
         p = np.exp(scores[a:b] - scores[a:b].max())
+        out.append(p / p.sum())
+    return out
+
+
+def _counted(
+    questions: Sequence[Question], known: Sequence[list[list[str]]], seed: int
+) -> list[NDArray[np.float64]] | None:
+    """For each question the share that each of its options gets from counts in other source videos.
+
+    An option has, for each context that it stands in, the rate at which such options were right there, over chance,
+    drawn towards 1 where few were seen; the rates are multiplied.
+    """
+    if len({q.source_id for q in questions}) < MIN_SOURCES:
+        return None
+    names: dict[str, int] = {"": 0}
+    coded = np.array([[names.setdefault(c, len(names)) for c in option] for q in known for option in q], np.int64)
+    sizes = np.array([len(q.options) for q in questions])
+    ends = np.cumsum(sizes)
+    right = np.zeros(int(ends[-1]), np.float64)
+    right[ends - sizes + np.array([q.answer for q in questions])] = 1.0
+    chance = np.repeat(1 / sizes, sizes)
+    fold = np.repeat([_number(q.source_id, seed) % FOLDS for q in questions], sizes)
+    score = np.zeros(len(right))
+    for column in coded.T:
+        for k in range(FOLDS):
+            theirs, mine = fold != k, fold == k
+            hits = np.bincount(column[theirs], weights=right[theirs], minlength=len(names))
+            fair = np.bincount(column[theirs], weights=chance[theirs], minlength=len(names))
+            lift = np.log((hits + PRIOR) / (fair + PRIOR))
+            lift[0] = 0.0
+            score[mine] += lift[column[mine]]
+    out = []
+    for a, b in zip(ends - sizes, ends, strict=True):
+        p = np.exp(score[a:b] - score[a:b].max())
         out.append(p / p.sum())
     return out
 
