@@ -18,6 +18,7 @@ from fm_hub.models import Options, View
 from fm_hub.models.chat import Chat
 from fm_hub.models.shared_prefix import SharedPrefix
 from fm_hub.models.transformers import TransformersModel
+from fm_hub.models.weights import place
 
 __all__ = ["TASK", "Loaded", "long_videos", "plain_loop", "speed"]
 
@@ -32,7 +33,7 @@ class Loaded(TransformersModel):
         self.commit = "bench"
         self.options = Options(Path())
         self.chat = Chat(name, processor)
-        self._asker = SharedPrefix(network)
+        self._asker = SharedPrefix(network, rows=place(self.options).rows)
 
     def use(self, asker: SharedPrefix) -> None:
         """Ask through another asker."""
@@ -65,7 +66,7 @@ def bound(model: Loaded, items: Sequence[Item], root: Path, policy: Policy, *, c
     """CPU seconds of what cannot be left out: decoding each clip once, one prefix each, and every suffix."""
     import torch
 
-    spent, asker = 0.0, SharedPrefix(model.asker.model)
+    spent, asker = 0.0, SharedPrefix(model.asker.model, rows=model.asker.rows)
     if not check:
         asker.trust.believe("prefix")
     for group in groups(items):

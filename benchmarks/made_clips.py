@@ -66,7 +66,8 @@ def made_clip(i: int, seed: int, split: Split = "test") -> Annotation:
     view: str = "static" if moves == "static" else "moving"
     frames = Frames(clip_id[:24], np.arange(n, dtype=np.int32), np.arange(n), t)
     ones = np.ones(n)
-    camera = Camera(clip_id[:24], view, frames.frame, *motion, ones, ones > 0)  # type: ignore[arg-type]
+    dx, dy, dlogs, droll = motion
+    camera = Camera(clip_id[:24], view, frames.frame, dx, dy, dlogs, droll, ones, ones > 0)  # type: ignore[arg-type]
     name = f"videos/{clip_id[:2]}/{clip_id[:24]}.mp4"
     source = clip_id[24:48]
     row = Clip(

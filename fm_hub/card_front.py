@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fm_hub.manifest import Manifest
-from fm_hub.tables import SPLITS, read_table, shards, values
+from fm_hub.schemas import SPLITS
+from fm_hub.tables import read_table, shards, values
 
 __all__ = ["WHAT", "front_matter"]
 

@@ -12,7 +12,8 @@ from fm_hub.card_pictures import strip_jpeg
 from fm_hub.errors import ItemError
 from fm_hub.manifest import Manifest
 from fm_hub.records import LETTERS
-from fm_hub.tables import SPLITS, inside, iter_rows, read_records, read_table
+from fm_hub.schemas import SPLITS
+from fm_hub.tables import inside, iter_rows, read_records, read_table
 
 __all__ = ["clean", "first_rows", "picture_name", "samples", "write_pictures"]
 

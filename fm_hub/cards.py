@@ -17,7 +17,8 @@ from fm_hub.card_samples import clean, first_rows, samples, write_pictures
 from fm_hub.contributions import credit_rows
 from fm_hub.manifest import Manifest, write_text
 from fm_hub.records import LETTERS
-from fm_hub.tables import SPLITS, read_table, values
+from fm_hub.schemas import SPLITS
+from fm_hub.tables import read_table, values
 
 __all__ = ["check_card", "render_card", "write_card"]
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fm_hub.claims import CLAIMS_VERSION
 from fm_hub.content import content_sha256
 from fm_hub.errors import BadDataset
-from fm_hub.tables import SCHEMA_VERSION
+from fm_hub.schemas import SCHEMA_VERSION
 from fm_hub.wording import WORDING_VERSION
 
 __all__ = [

@@ -19,8 +19,8 @@ from fm_hub.records import (
     fact_id,
     question_id,
 )
+from fm_hub.rows import row_sha
 from fm_hub.scenes import Scenes
-from fm_hub.tables import row_sha
 from fm_hub.wording import BadTemplate, option_text, short_caption, statement, stem
 from fm_hub.wording.paraphrase import difference, names_in
 

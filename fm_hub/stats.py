@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from fm_hub.manifest import read_manifest
-from fm_hub.tables import SCHEMAS, shards
+from fm_hub.schemas import SCHEMAS
+from fm_hub.tables import shards
 
 __all__ = ["scan", "statistics"]
 

@@ -30,8 +30,10 @@ from fm_hub.errors import BadDataset
 from fm_hub.manifest import Manifest, file_sha256, published_files, read_manifest
 from fm_hub.processes import end_with_parent
 from fm_hub.proofs import caption_problems, fact_problems, question_problems
+from fm_hub.rows import Row, from_rows
 from fm_hub.scenes import Scenes
-from fm_hub.tables import QUESTION_CONFIGS, Row, Span, from_rows, read_file, read_records, read_table, shards
+from fm_hub.schemas import QUESTION_CONFIGS
+from fm_hub.tables import Span, read_file, read_records, read_table, shards
 
 __all__ = ["Problem", "Report", "verify"]
 

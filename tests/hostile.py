@@ -25,7 +25,9 @@ from fm_hub.contribution.known import Known
 from fm_hub.contributions import STATEMENT, counted
 from fm_hub.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from fm_hub.records import Claim, caption_id, fact_id, question_id
-from fm_hub.tables import SCHEMAS, Row, read_table, row_sha, shards, write_table
+from fm_hub.rows import Row, row_sha
+from fm_hub.schemas import SCHEMAS
+from fm_hub.tables import read_table, shards, write_table
 from fm_hub.video import encode_clip, index_video, iter_frames
 from fm_hub.video_hash import hash_video
 

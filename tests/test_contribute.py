@@ -26,7 +26,9 @@ from fm_hub.release.push import Request, push
 from fm_hub.release.remote import Remote
 from fm_hub.release.restore import rollback
 from fm_hub.release.versions import Version
-from fm_hub.tables import SCHEMAS, read_table, row_sha, shards, write_table
+from fm_hub.rows import row_sha
+from fm_hub.schemas import SCHEMAS
+from fm_hub.tables import read_table, shards, write_table
 from fm_hub.verify import verify
 from loopback import TOKENS, hub_in
 

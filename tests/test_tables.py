@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fm_hub import records as r
+from fm_hub import rows, schemas
 from fm_hub import tables as t
 from fm_hub.errors import BadDataset
 from golden_files import check_golden
@@ -23,7 +24,7 @@ text = st.text(st.characters(codec="utf-8"), max_size=12)
 number = st.floats(-1e6, 1e6, allow_nan=False)
 small = st.floats(-1e4, 1e4, width=32, allow_nan=False)
 count = st.integers(0, 2**31 - 1)
-split = st.sampled_from(t.SPLITS)
+split = st.sampled_from(schemas.SPLITS)
 claim = st.builds(
     r.Claim.of,
     st.sampled_from(["moves", "direction", "exactly"]),
@@ -148,20 +149,20 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def test_every_table_is_covered() -> None:
-    assert set(RECORDS) == set(t.CONFIGS)
+    assert set(RECORDS) == set(schemas.CONFIGS)
 
 
-@pytest.mark.parametrize("config", t.CONFIGS)
+@pytest.mark.parametrize("config", schemas.CONFIGS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_record_to_table_to_record_is_the_identity(config: str, data: st.DataObject) -> None:
     records = data.draw(st.lists(RECORDS[config], max_size=3))
     table = t.to_table(config, records)
-    assert table.schema.equals(t.SCHEMAS[config])
+    assert table.schema.equals(schemas.SCHEMAS[config])
     assert t.from_table(config, table) == records
 
 
-@pytest.mark.parametrize("config", t.CONFIGS)
+@pytest.mark.parametrize("config", schemas.CONFIGS)
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_through_a_file_and_the_same_bytes_twice(config: str, data: st.DataObject, tmp_path_factory: Any) -> None:
@@ -187,11 +188,11 @@ QUESTION = r.Question(
 
 
 def test_row_sha_covers_every_column() -> None:
-    row = t.to_rows("mcq", [QUESTION])[0]
-    assert row["row_sha"] == t.row_sha(row)
+    row = rows.to_rows("mcq", [QUESTION])[0]
+    assert row["row_sha"] == rows.row_sha(row)
     for column in row:
         if column not in ("row_sha", "shortcuts"):
-            assert t.row_sha({**row, column: "changed"}) != row["row_sha"], column
+            assert rows.row_sha({**row, column: "changed"}) != row["row_sha"], column
 
 
 def test_a_row_of_schema_1_1_is_read_and_has_its_hash() -> None:
@@ -199,11 +200,11 @@ def test_a_row_of_schema_1_1_is_read_and_has_its_hash() -> None:
     table = t.to_table("mcq", [QUESTION])
     old = table.drop_columns(["prompt", "shortcuts"])
     assert t.from_table("mcq", old) == [QUESTION]
-    assert t.row_sha(old.to_pylist()[0]) == table.to_pylist()[0]["row_sha"]
+    assert rows.row_sha(old.to_pylist()[0]) == table.to_pylist()[0]["row_sha"]
     scored = replace(QUESTION, shortcuts=r.Shortcuts(letter=1.0))
-    assert t.to_rows("mcq", [scored])[0]["row_sha"] == t.to_rows("mcq", [QUESTION])[0]["row_sha"]
+    assert rows.to_rows("mcq", [scored])[0]["row_sha"] == rows.to_rows("mcq", [QUESTION])[0]["row_sha"]
     worded = replace(QUESTION, provenance=r.Provenance("g", 0, "paraphrase@1:0"))
-    assert t.to_rows("mcq", [worded])[0]["row_sha"] != t.to_rows("mcq", [QUESTION])[0]["row_sha"]
+    assert rows.to_rows("mcq", [worded])[0]["row_sha"] != rows.to_rows("mcq", [QUESTION])[0]["row_sha"]
 
 
 def test_unknown_columns_are_ignored_and_missing_ones_named() -> None:
@@ -228,8 +229,8 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 
 
 def test_the_schemas_are_frozen() -> None:
-    spoken = {c: {f.name: str(f.type) for f in schema} for c, schema in t.SCHEMAS.items()}
-    check_golden("tables.json", json.dumps({"schema_version": t.SCHEMA_VERSION, **spoken}, indent=1) + "\n")
+    spoken = {c: {f.name: str(f.type) for f in schema} for c, schema in schemas.SCHEMAS.items()}
+    check_golden("tables.json", json.dumps({"schema_version": schemas.SCHEMA_VERSION, **spoken}, indent=1) + "\n")
 
 
 def test_ids_are_frozen() -> None:

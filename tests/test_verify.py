@@ -17,7 +17,9 @@ from fm_hub.content import content_sha256
 from fm_hub.errors import BadDataset
 from fm_hub.manifest import read_manifest, write_manifest
 from fm_hub.records import Claim, caption_id, question_id
-from fm_hub.tables import SCHEMAS, from_rows, read_records, read_table, row_sha, shards, to_table, write_table
+from fm_hub.rows import from_rows, row_sha
+from fm_hub.schemas import SCHEMAS
+from fm_hub.tables import read_records, read_table, shards, to_table, write_table
 from fm_hub.verify import verify
 
 Row = dict[str, Any]

@@ -28,7 +28,7 @@ def import_dataset(
     from fm_builders.importing import LAYOUTS, import_items
     from fm_hub.errors import UnknownName
     from fm_hub.progress import bar
-    from fm_hub.tables import SPLITS
+    from fm_hub.schemas import SPLITS
 
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS)

@@ -27,7 +27,7 @@ from fm_hub.cards import write_card
 from fm_hub.errors import BadOutput, ItemError, UserError
 from fm_hub.manifest import FETCH, MANIFEST, Manifest, write_manifest, write_text
 from fm_hub.records import Source
-from fm_hub.tables import CONFIGS
+from fm_hub.schemas import CONFIGS
 from fm_hub.videobytes import write_benchmark_videos
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from fm_builders.store import Store
 from fm_builders.trackers.quality import quality
 from fm_hub.errors import BadRow, UserError
 from fm_hub.records import Camera, Contact, Keypoints, Masks, Track, content_id
-from fm_hub.tables import from_rows
+from fm_hub.rows import from_rows
 
 __all__ = ["Given", "fetch_given", "given_name", "read_given"]
 

@@ -19,7 +19,8 @@ from fm_builders.shortcuts import Scores
 from fm_hub.content import ContentHash
 from fm_hub.manifest import Written
 from fm_hub.records import Question, Shortcuts
-from fm_hub.tables import CONFIGS, QUESTION_CONFIGS, STEP, from_table, to_table, write_table
+from fm_hub.schemas import CONFIGS, QUESTION_CONFIGS
+from fm_hub.tables import STEP, from_table, to_table, write_table
 
 __all__ = ["KEYS", "SHARD_ROWS", "Merge", "benchmark_of", "gather", "merges", "sorted_table", "write_part"]
 

@@ -18,7 +18,9 @@ from fm_eval_harness.typed import form_of
 from fm_hub.errors import BadDataset, BadTask, UserError
 from fm_hub.models import Prompt
 from fm_hub.records import Caption, Question
-from fm_hub.tables import SPLITS, STEP, from_table, read_table, row_sha
+from fm_hub.rows import row_sha
+from fm_hub.schemas import SPLITS
+from fm_hub.tables import STEP, from_table, read_table
 
 __all__ = ["Item", "content_of", "duration_of", "groups", "prompt_of", "select"]
 

@@ -25,7 +25,8 @@ from fm_eval_harness.runs import RunResult, Sample, load_run
 from fm_eval_harness.task import Task
 from fm_hub.errors import BadDataset, BadOutput, UserError
 from fm_hub.records import Annotation
-from fm_hub.tables import from_table, shards, to_rows
+from fm_hub.rows import to_rows
+from fm_hub.tables import from_table, shards
 
 __all__ = ["write_report"]
 

@@ -16,7 +16,9 @@ from fm_hub.contribution.layout import CONFIGS
 from fm_hub.contributions import ROW_ID, SLUG, STATEMENT, Statement, counted, row_id
 from fm_hub.errors import BadDataset, UserError
 from fm_hub.manifest import MANIFEST, Manifest, read_manifest, write_manifest, write_text
-from fm_hub.tables import SCHEMAS, SPLITS, Row, inside, read_table, row_sha, write_table
+from fm_hub.rows import Row, row_sha
+from fm_hub.schemas import SCHEMAS, SPLITS
+from fm_hub.tables import inside, read_table, write_table
 
 __all__ = ["Offer", "Staged", "built", "slug_of", "stage"]
 

@@ -22,7 +22,7 @@ from fm_hub.contribution.sandbox import run_each
 from fm_hub.errors import UserError
 from fm_hub.records import VISIBLE
 from fm_hub.registry import Registry
-from fm_hub.tables import Row
+from fm_hub.rows import Row
 
 __all__ = ["ANNOTATORS", "Seen", "agreement", "check_boxes"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from fm_hub._pyav import open_video
 from fm_hub.contribution.report import Report
 from fm_hub.contribution.sandbox import run_each
-from fm_hub.tables import Row
+from fm_hub.rows import Row
 from fm_hub.video import PLAYABLE, index_video, iter_frames
 from fm_hub.video_hash import hash_pictures, sample_moments, small_size
 

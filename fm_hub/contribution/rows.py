@@ -17,7 +17,9 @@ from fm_hub.contribution.layout import CONFIGS
 from fm_hub.contribution.report import Level, Report
 from fm_hub.contributions import ROW_ID
 from fm_hub.records import LETTERS, Shortcuts, content_id
-from fm_hub.tables import SCHEMAS, Row, read_table, shards
+from fm_hub.rows import Row
+from fm_hub.schemas import SCHEMAS
+from fm_hub.tables import read_table, shards
 
 __all__ = ["Tables", "check_footers", "check_rows", "read_tables"]
 

@@ -13,7 +13,7 @@ from fm_hub.export.examples import ASKED, Example, examples
 from fm_hub.export.formats import FORMATS, Format, Part, Row
 from fm_hub.export.media import Media
 from fm_hub.manifest import Manifest, read_manifest, write_text
-from fm_hub.tables import SPLITS
+from fm_hub.schemas import SPLITS
 
 __all__ = ["Asked", "Exported", "export", "rows_to_export"]
 

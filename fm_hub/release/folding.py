@@ -22,7 +22,8 @@ from fm_hub.errors import UserError
 from fm_hub.manifest import MANIFEST, Manifest, published_files, read_manifest, write_text
 from fm_hub.release.growth import Before, link
 from fm_hub.release.remote import Remote, hub_errors
-from fm_hub.tables import SPLITS, inside, read_table, write_table
+from fm_hub.schemas import SPLITS
+from fm_hub.tables import inside, read_table, write_table
 
 __all__ = ["Folded", "fold", "pending"]
 

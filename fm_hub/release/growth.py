@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 
 from fm_hub.manifest import Manifest
 from fm_hub.release.versions import LEVELS, Level
-from fm_hub.tables import Row, read_table, row_sha, shards, write_table
+from fm_hub.rows import Row, row_sha
+from fm_hub.tables import read_table, shards, write_table
 
 __all__ = ["Before", "Change", "Growth", "compare", "write_shards"]
 

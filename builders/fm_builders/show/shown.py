@@ -23,7 +23,8 @@ from fm_hub.dataset import dataset_root
 from fm_hub.errors import BadDataset, UnknownName, UserError
 from fm_hub.manifest import file_sha256
 from fm_hub.records import Annotation, Camera, Caption, Clip, Fact, Frames, Question
-from fm_hub.tables import SCHEMAS, from_table, inside, shards
+from fm_hub.schemas import SCHEMAS
+from fm_hub.tables import from_table, inside, shards
 from fm_hub.video import index_video, sample_times
 
 __all__ = ["MOST_SECONDS", "Shown", "of_dataset", "of_file"]
