@@ -109,8 +109,10 @@ def test_a_paraphrase_that_was_changed_later_is_found(plain: Any) -> None:
     with language(worded(turned)) as (model, _):
         again(model)
     rows = read_records(root, "mcq", "test")
-    victim = next(i for i, q in enumerate(rows) if q.provenance.prompt and "faster" in q.text)
-    text = rows[victim].text.replace("faster", "slower")
+    other = {"faster": "slower", "left": "right", "width": "height", "start": "end", "first": "last"}
+    asked = ((i, w) for i, q in enumerate(rows) for w in other if q.provenance.prompt and w in q.text.split())
+    victim, word = next(asked)
+    text = rows[victim].text.replace(word, other[word], 1)
     rows[victim] = replace(rows[victim], text=text)
     write_table(to_table("mcq", rows), root / "mcq" / "test-00000.parquet")
     problems = [p.why for p in verify(root).problems if p.where == "mcq" and p.id == rows[victim].question_id]

@@ -101,6 +101,10 @@ class Material:
         span = self._snap(float(best[0]), float(best[-1]))
         return span if span.seconds >= MIN_STRETCH else None
 
+    def handled(self, track: Track) -> bool:
+        """Whether a hand or a person is in contact with a track: what is held is lost in the hand, not hidden by it."""
+        return any(track.track_id == c.b for c in self.annotation.contacts)
+
     def complete(self, track: Track) -> bool:
         """Whether a track's stretch holds all but a few of its sightings."""
         span = self.stretch(track)

@@ -126,7 +126,7 @@ def _questions(kind: QuestionKind, m: Material, seed: int, dropped: Counter[str]
 
 def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Counter[str]) -> Question | None:
     verdicts = [measure(m.scene, c) for c in draft.candidates]
-    chosen = _choose(draft, verdicts, seed, dropped)
+    chosen = _choose(draft, verdicts, m.clip.clip_id, seed, dropped)
     if chosen is None:
         return None
     words: dict[str, Any] = dict(draft.args)
@@ -166,13 +166,15 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
     )
 
 
-def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Counter[str]) -> list[int] | None:
+def _choose(
+    draft: Draft, verdicts: Sequence[Verdict], clip_id: str, seed: int, dropped: Counter[str]
+) -> list[int] | None:
     """The true candidate and its distractors; None, and a counted reason, where the draft proves nothing."""
     true = [i for i, v in enumerate(verdicts) if v.true]
     if len(true) != 1:
         dropped["SmallMargin"] += 1
         return None
-    if true[0] in draft.usual and seeded(seed, draft.family, draft.args, draft.t0, draft.t1) % draft.thin:
+    if true[0] in draft.usual and seeded(seed, clip_id, draft.family, draft.args, draft.t0, draft.t1) % draft.thin:
         dropped["Commonplace"] += 1
         return None
     false = [i for i, v in enumerate(verdicts) if v.false]
@@ -180,7 +182,7 @@ def _choose(draft: Draft, verdicts: Sequence[Verdict], seed: int, dropped: Count
         false.sort(key=lambda i: seeded(seed, draft.candidates[i].claim.as_list()))
     if draft.sets:
         whole = [s for s in draft.sets if set(s) <= set(false)]
-        false = list(min(whole, key=lambda s: seeded(seed, draft.args, draft.t0, s), default=()))
+        false = list(min(whole, key=lambda s: seeded(seed, clip_id, draft.args, draft.t0, s), default=()))
     if len(false) < draft.min_options - 1:
         dropped["NoDistractors"] += 1
         return None

@@ -38,12 +38,13 @@ class ActorKind(QuestionKind):
                 ids: list[str] = ids,
                 subsets: list[list[str]] = subsets,
                 span: Span = span,
+                usual: tuple[int, ...] = (),
             ) -> Draft:
                 given = {"among": ids, "predicate": predicate, "args": inner}
                 who = m.each("exactly", [{**given, "which": which} for which in subsets], span)
-                return Draft(family, words, who, span.t0, span.t1, min_options=4)
+                return Draft(family, words, who, span.t0, span.t1, min_options=4, usual=usual)
 
-            yield draft("actor_moves", args, "moves", {"is": True})
+            yield draft("actor_moves", args, "moves", {"is": True}, usual=(subsets.index(ids),))
             for way in DIRECTIONS:
                 if any(m.holds("direction", {"track": i}, way, span) for i in ids):
                     yield draft("actor_direction", {**args, "way": way}, "direction", {"is": way})

@@ -31,7 +31,8 @@ class CompanyKind(QuestionKind):
             back = {"a": b.track_id, "b": a.track_id}
             claims = m.words("formation", args, FORMATIONS, span)
             claims += m.each("overtakes", (args, back), span)
-            yield Draft("formation", args, claims, span.t0, span.t1, min_options=4)
+            usual = (FORMATIONS.index("opposite"),)
+            yield Draft("formation", args, claims, span.t0, span.t1, min_options=4, usual=usual)
         for some in combinations(m.good, 3):
             spans = [m.common(a, b) for a, b in combinations(some, 2)]
             t0, t1 = max(s.t0 if s else 1e9 for s in spans), min(s.t1 if s else 0.0 for s in spans)

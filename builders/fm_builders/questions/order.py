@@ -97,7 +97,8 @@ def events_of(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
             wanted += [{"event": e, **given} for e in ("starts", "stops")]
             sides = ("left", "right", "top", "bottom")
             wanted += [{"event": e, **given, "side": s} for e in ("enters", "leaves") for s in sides]
-        wanted += [{"event": e, **given} for e in ("appears", "disappears", "hidden", "reappears")]
+        if not m.handled(track):
+            wanted += [{"event": e, **given} for e in ("appears", "disappears", "hidden", "reappears")]
     good = {t.track_id for t in m.good}
     for a, b in sorted({(c.a, c.b) for c in m.annotation.contacts if {c.a, c.b} <= good}):
         wanted += [{"event": e, "a": a, "b": b} for e in ("grasps", "releases")]
@@ -110,17 +111,32 @@ def events_of(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
     return events
 
 
+def _actor(event: dict[str, Any]) -> str:
+    return str(event.get("track", event.get("a")))
+
+
+def _either_way(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two events could come in either order: what comes into view does nothing before, what goes nothing after.
+
+    Else the order of one thing's events could be told without looking.
+    """
+    ends = {"enters", "appears", "leaves", "disappears"}
+    return _actor(a) != _actor(b) or not ends & {a["event"], b["event"]}
+
+
 def _event_drafts(m: Material) -> Iterator[Draft]:
     t0, t1 = m.whole.t0, m.whole.t1
     events = events_of(m)
     real = [e for e, v in events if v.true]
     for first, then in permutations(real, 2):
         told = [(first, then), (then, first)]
-        actors = {e.get("track", e.get("a")) for e in (first, then)}
-        others = [e for e, v in events if v.false and e.get("track", e.get("a")) in actors]
+        others = [e for e, v in events if v.false and _actor(e) in (_actor(first), _actor(then))]
         for other in others:
             for known in (first, then):
-                told += [(other, known), (known, other)]
+                if _either_way(other, known):
+                    told += [(other, known), (known, other)]
+        if not _either_way(first, then):
+            continue
         claims = m.each("before", [{"first": a, "then": b} for a, b in told], m.whole, "image")
         if m.true(claims[0]):
             yield Draft("before", {}, claims, t0, t1, _mirrored(len(claims)), 4)

@@ -24,6 +24,8 @@ class PresenceKind(QuestionKind):
         """Of every track its coming and going; of every hidden one what is in front of it."""
         t0, t1 = m.whole.t0, m.whole.t1
         for track in m.good:
+            if m.handled(track):
+                continue
             given, args = {"track": track.track_id}, {"a": track.track_id}
             claims = [m.propose(p, given, m.whole, "image") for p in ("hidden", "appears", "disappears")]
             for event in ("enters", "leaves"):
