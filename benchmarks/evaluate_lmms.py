@@ -67,8 +67,9 @@ def lmms(folder: Path, *, clips: int, seed: int) -> list[Row]:
     processor.save_pretrained(folder / "model")
     data = make_dataset(folder / "data", clips, QUESTIONS, seed=seed, side=(1280, 720), seconds=8)
     exported = folder / "exported"
-    _run([sys.executable, "-m", "fm_hub.cli", "export", str(data), "--format", "lmms-eval", "-o", str(exported),
-          "--config", "mcq", "--split", "test"])  # fmt: skip
+    fm_hub = sys.executable, "-c", "import sys; from fm_hub.cli import main; main(sys.argv[1:])"
+    what = "--format", "lmms-eval", "--config", "mcq", "--split", "test"
+    _run([*fm_hub, "export", str(data), *what, "-o", str(exported)])
     (folder / "written.yaml").write_text(_TASK)
     n = clips * QUESTIONS
 
@@ -79,19 +80,21 @@ def lmms(folder: Path, *, clips: int, seed: int) -> list[Row]:
         out = folder / f"theirs{limit}"
         where = "--include_path", str(exported), "--tasks", "foundationmotion_mcq", "--output_path", str(out)
         how = "--device", "cpu", "--batch_size", "1", "--limit", str(limit), "--log_samples"
-        spent = _run([str(theirs), "-m", "lmms_eval", *where, "--model", "qwen2_5_vl", "--model_args", model, *how])
-        assert _written(out) == limit, f"lmms-eval answered {_written(out)} of {limit}"
-        return spent
+        *spent, said = _run(
+            [str(theirs), "-m", "lmms_eval", *where, "--model", "qwen2_5_vl", "--model_args", model, *how]
+        )
+        assert _written(out) == limit, f"lmms-eval answered {_written(out)} of {limit}: {said[-2000:]}"
+        return spent[0], spent[1]
 
     def we(limit: int, *more: str) -> tuple[float, float]:
         out = folder / f"ours{limit}{len(more)}"
-        spent = _run([sys.executable, "-m", "fm_eval_harness.cli", "--model", str(folder / "model"),
+        cpu, wall, _ = _run([sys.executable, "-m", "fm_eval_harness.cli", "--model", str(folder / "model"),
                       "--dataset", str(data), "--config", "mcq", "--device", "cpu", "--dtype", "bfloat16",
                       "--frames", str(FRAMES), "--max-pixels", str(PIXELS), "--limit", str(limit), "-o", str(out),
                       *more])  # fmt: skip
         results = json.loads(next(out.glob("*/results.json")).read_text())
         assert results["coverage"] == 1, results
-        return spent
+        return cpu, wall
 
     written = "--task", str(folder / "written.yaml")
     them, writes, letters = ((ask(1), ask(n)) for ask in (they, lambda k: we(k, *written), we))
@@ -111,8 +114,8 @@ def lmms(folder: Path, *, clips: int, seed: int) -> list[Row]:
     return rows
 
 
-def _run(argv: list[str]) -> tuple[float, float]:
-    """CPU and wall seconds of a program and its children. Raises with its last words if it fails."""
+def _run(argv: list[str]) -> tuple[float, float, str]:
+    """CPU and wall seconds of a program and its children, and what it said. Raises with its last words if it fails."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environ = {**os.environ, **_OFFLINE, "OMP_NUM_THREADS": "2"}
     environ.pop("PYTHONPATH", None)
@@ -120,7 +123,7 @@ def _run(argv: list[str]) -> tuple[float, float]:
     assert done.returncode == 0, done.stderr[-2000:]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return spent, time.perf_counter() - start
+    return spent, time.perf_counter() - start, done.stdout + done.stderr
 
 
 def _written(out: Path) -> int:

@@ -82,7 +82,7 @@ def _view(rng: np.random.Generator, how: str, n: int) -> NDArray[np.float64]:
     motion = np.zeros((4, n))
     way = rng.choice([-1.0, 1.0])
     if how in ("pan", "tilt"):
-        motion[how == "tilt"] = way * rng.normal(rng.uniform(1.5, 4.0), 0.3, n)
+        motion[int(how == "tilt")] = way * rng.normal(rng.uniform(1.5, 4.0), 0.3, n)
     elif how == "zoom":
         motion[2] = way * rng.normal(rng.uniform(0.004, 0.012), 0.0005, n)
     elif how == "roll":

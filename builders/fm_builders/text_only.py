@@ -24,6 +24,8 @@ FOLDS, ROUNDS = 5, 8
 BINS = 4
 PRIOR = 1.0
 """Right answers that a context is taken to have had by chance, before any was seen."""
+SHY = 0.85
+"""Of what is fair: other guessers, that are not asked here, see what these miss."""
 MOST = 30_000
 """Questions that one classifier is trained on, chosen by id."""
 MIN_SOURCES = 20
@@ -66,9 +68,9 @@ def guessed(questions: Sequence[Question], seed: int = 0) -> tuple[frozenset[str
 
     First the answers are made even (:mod:`fm_builders.balance`). Then two guessers take turns, each time with other
     videos to learn from: a classifier, and counts of how often what an option says was right. Within a kind of wording
-    and a range of its confidence a guesser should be right as often as chance: where it is right more often, as many of
-    the questions that it gets right leave, by id, as makes that so. None where there are under 20 source videos, which
-    say nothing. Raises :class:`~fm_hub.errors.MissingExtra`.
+    and a range of its confidence a guesser should be right as often as chance: where it is right more often, so many of
+    the questions that it gets right leave, by id, that it is right a little less often. None where there are under 20
+    source videos, which say nothing. Raises :class:`~fm_hub.errors.MissingExtra`.
     """
     made = [features(q) for q in questions]
     shares = _shares(questions, made, seed)
@@ -77,7 +79,7 @@ def guessed(questions: Sequence[Question], seed: int = 0) -> tuple[frozenset[str
     first = np.array([p[q.answer] for p, q in zip(shares, questions, strict=True)])
     uneven = surplus(questions)
     left = [i for i in range(len(questions)) if i not in uneven]
-    known = [contexts(q) for q in questions]
+    known = [_known(q) for q in questions]
     quiet = 0
     for turn in range(1, ROUNDS + 1):
         here = [questions[i] for i in left]
@@ -109,7 +111,7 @@ def _surplus(questions: Sequence[Question], shares: Sequence[NDArray[np.float64]
             right = [int(i) for i in part if int(shares[i].argmax()) == questions[i].answer]
             fair = (len(part) - len(right)) / (n - 1)
             right.sort(key=lambda i: hashlib.sha256(questions[i].question_id.encode()).digest())
-            gone.update(right[round(fair) :])
+            gone.update(right[round(SHY * fair) :])
     return gone
 
 
@@ -145,6 +147,15 @@ def _shares(
         p = np.exp(scores[a:b] - scores[a:b].max())
         out.append(p / p.sum())
     return out
+
+
+def _known(q: Question) -> list[list[str]]:
+    """The contexts of each option; what it says beside the other options, and beside the objects of any question."""
+    family = q.template.partition("/")[0]
+    nouns = " ".join(re.findall(r"\bthe (\w+)", q.text.lower()))
+    keys = option_keys(q)
+    together = "; ".join(sorted(keys))
+    return [[*found, f"{family}|{k}|{together}", f"{k}|{nouns}"] for found, k in zip(contexts(q), keys, strict=True)]
 
 
 def _counted(
