@@ -204,7 +204,7 @@ def main() -> None:
         if "lmms" in chosen.only:
             from evaluate_lmms import lmms
 
-            rows += lmms(folder / "lmms", clips=chosen.clips, seed=chosen.seed)
+            rows += lmms(folder / "lmms", clips=3 * chosen.clips, seed=chosen.seed)
         if "gpu" in chosen.only:
             from evaluate_gpu import gpu
 
