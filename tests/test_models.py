@@ -123,8 +123,11 @@ def test_neither_order_nor_company_nor_batch_matters(
 ) -> None:
     view, prompts = asked(drawn, 1)
     together = {s.id: s.logprobs for s in model.score(view, prompts)}
-    assert {s.id: s.logprobs for s in model.score(view, prompts[::-1])} == together
-    assert {p.id: model.score(view, [p])[0].logprobs for p in prompts} == together
+    turned = {s.id: s.logprobs for s in model.score(view, prompts[::-1])}
+    alone = {p.id: model.score(view, [p])[0].logprobs for p in prompts}
+    for key, logprobs in together.items():  # several in one pass are added up in another order
+        assert turned[key] == pytest.approx(logprobs, abs=1e-5)
+        assert alone[key] == pytest.approx(logprobs, abs=1e-5)
     assert {s.mode for s in model.score(view, prompts)} == {"prefix"}
     runs = [
         run(str(tiny_vlm), drawn, output=tmp_path / str(n), n_frames=4, device="cpu", batch_size=n, report=False)
@@ -142,7 +145,7 @@ def test_the_batch_size_is_the_number_of_prompts_in_a_pass(
 ) -> None:
     view, prompts = asked(drawn, 1)
     assert len(prompts) == 3
-    for size, expected in ((None, [1, 1, 1]), (2, [2, 1]), (8, [3])):
+    for size, expected in ((None, [3]), (1, [1, 1, 1]), (2, [2, 1]), (8, [3])):
         found = open_model(str(tiny_vlm), Options(drawn, device="cpu", batch_size=size))
         assert isinstance(found, TransformersModel)
         passes = []
@@ -260,7 +263,7 @@ def test_a_failing_forward_is_an_error_on_the_question(
 
     def sometimes(*args: Any) -> Any:
         calls.append(1)
-        if len(calls) == 1:
+        if len(calls) <= 2:  # all in one pass, and then the first by itself
             raise RuntimeError("out of\nluck")
         return whole(*args)
 

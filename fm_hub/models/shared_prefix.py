@@ -199,8 +199,10 @@ class SharedPrefix:
         answers = [Answer(mode="prefix")] * len(endings)
         # By length, so that little is padded; in the order given among equals, so that a run repeats itself.
         todo = sorted(range(len(endings)), key=lambda i: len(endings[i]))
+        alone: set[int] = set()  # of a pass that failed: whose fault it was shows one by one
         while todo:
-            part, failed = todo[: self.rows], False
+            size = 1 if todo[0] in alone else self.rows
+            part, failed = todo[:size], False
             try:
                 start = self.torch.cat([starts[of[i]] for i in part], -1)
                 whose = [of[i] for i in part] if len(part) > 1 or len(starts) > 1 else None
@@ -210,8 +212,10 @@ class SharedPrefix:
             except self.torch.OutOfMemoryError:
                 failed = True
             except Exception as e:
-                for i in part:
-                    answers[i] = Answer(mode="prefix", error=e)
+                if len(part) > 1:
+                    alone |= set(part)
+                    continue
+                answers[part[0]] = Answer(mode="prefix", error=e)
             if failed and len(part) > 1:
                 self.free()
                 self.rows = len(part) // 2
