@@ -281,3 +281,44 @@ def test_hands_are_told_apart_by_their_owner_and_side() -> None:
     ]
     m = Material(annotation([person, *hands], t), 0.5)
     assert [refer(m.scene, h.track_id, 0, 6) for h in hands] == ["the person's left hand", "the person's right hand"]
+
+
+def test_no_order_can_be_told_without_looking() -> None:
+    """A thing does nothing before it comes into view, and nothing after it has gone."""
+    seen = 0
+    for seed in range(60):
+        for q in asked(lively(seed), ("order",)):
+            if q.template.startswith("before/"):
+                seen += 1
+                for option in q.options:
+                    first, then = (option.claim.arguments[k] for k in ("first", "then"))
+                    if first.get("track", first.get("a")) == then.get("track", then.get("a")):
+                        assert not {"enters", "appears", "leaves", "disappears"} & {first["event"], then["event"]}
+    assert seen > 5
+
+
+def test_a_thing_in_a_hand_is_not_called_hidden_or_gone() -> None:
+    told = {"hidden", "reappears", "appears", "disappears", "hides"}
+    seen = 0
+    for seed in range(60):
+        a = lively(seed)
+        held = {c.b for c in a.contacts}
+        m = Material(a, 0.5)
+        text = caption(m, seed=0)
+        claims = [q.options[q.answer].claim for q in asked(a, ("presence",))]
+        claims += [s.claim for s in text.sentences] if text else []
+        for claim in claims:
+            if claim.predicate in told:
+                seen += 1
+                assert claim.arguments.get("track", claim.arguments.get("a")) not in held
+    assert seen > 5
+
+
+def test_what_stands_beside_a_still_camera_depends_on_the_clip() -> None:
+    beside = set()
+    for i in range(120):
+        a = annotation([], clock())
+        a = replace(a, clip=replace(a.clip, clip_id=f"clip{i}"))
+        for q in asked(a, ("camera",)):
+            beside.add(frozenset(o.text for k, o in enumerate(q.options) if k != q.answer))
+    assert len(beside) > 3

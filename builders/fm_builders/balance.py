@@ -30,19 +30,17 @@ def option_keys(q: Question) -> list[str]:
 
     An object that the question does not name is numbered within its option.
     """
-    named = {track: f"object {i}" for i, track in enumerate(dict.fromkeys(_TRACK.findall(q.template_args)))}
-    out = []
-    for option in q.options:
-        claim = option.claim
-        if claim.predicate:
-            places = dict(named)
-            for track in _TRACK.findall(claim.args):
-                places.setdefault(track, f"object {len(places)}")
-            args = _TRACK.sub(lambda m, places=places: places[m[0]], claim.args)  # type: ignore[misc]
-            out.append(f"{claim.predicate} {_TIME.sub('', args)}")
-        else:
-            out.append(option.text.lower())
-    return out
+    named = _TRACK.findall(q.template_args)
+    claims = ((o, o.claim) for o in q.options)
+    return [
+        f"{c.predicate} {_TIME.sub('', _numbered(c.args, named))}" if c.predicate else o.text.lower() for o, c in claims
+    ]
+
+
+def _numbered(args: str, named: Sequence[str]) -> str:
+    """The arguments of a claim with objects for tracks: those that are named first, then in the order of the claim."""
+    places = {track: f"object {i}" for i, track in enumerate(dict.fromkeys([*named, *_TRACK.findall(args)]))}
+    return _TRACK.sub(lambda m: places[m[0]], args)
 
 
 def contexts(q: Question) -> list[list[str]]:

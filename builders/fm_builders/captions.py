@@ -132,7 +132,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         sides = [{**given, "side": s} for s in ("left", "right", "top", "bottom")]
         claims = m.each(event, sides, m.whole, "image")
         yield _Line("location", event, args, claims, m.whole)
-    if still:
+    if still and not m.handled(track):
         others = [{"a": track.track_id, "b": t.track_id} for t in m.good if t is not track]
         yield _Line("location", "hider", args, m.each("hides", others, m.whole, "image"), m.whole)
         yield _Line("location", "presence", args, [m.propose("hidden", given, m.whole, "image")], m.whole)

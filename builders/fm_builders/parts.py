@@ -19,7 +19,7 @@ from fm_builders.shortcuts import Scores
 from fm_hub.content import ContentHash
 from fm_hub.manifest import Written
 from fm_hub.records import Question, Shortcuts
-from fm_hub.schemas import CONFIGS, QUESTION_CONFIGS
+from fm_hub.schemas import CONFIGS, SCHEMAS
 from fm_hub.tables import STEP, from_table, to_table, write_table
 
 __all__ = ["KEYS", "SHARD_ROWS", "Merge", "benchmark_of", "gather", "merges", "sorted_table", "write_part"]
@@ -76,7 +76,7 @@ def gather(merge: Merge) -> Written:
     """Merge the parts of a table into its shards; the parts are removed."""
     folder = merge.parts / merge.config / merge.split
     content, files = ContentHash(), list[str]()
-    scores = Scores.load(merge.scores) if merge.scores and merge.config in QUESTION_CONFIGS else None
+    scores = Scores.load(merge.scores) if merge.scores and "shortcuts" in SCHEMAS[merge.config].names else None
     for table in _sorted_shards(folder, merge.config):
         if scores is not None:
             table = _finished(table, merge.config, scores)
@@ -98,8 +98,6 @@ def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
     if config == "benchmark" and scores.gone:
         table = table.filter(pa.array([q not in scores.gone for q in table.column("id").to_pylist()], pa.bool_()))
     place = table.schema.get_field_index("shortcuts")
-    if place < 0:
-        return table
     made: list[dict[str, float | None]] = []
     for start in range(0, table.num_rows, STEP):
         for q in scores.finish(from_table(config, table.slice(start, STEP))):

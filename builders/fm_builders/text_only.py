@@ -142,11 +142,13 @@ def _shares(
         model = SGDClassifier(loss="log_loss", alpha=3e-5, max_iter=12, tol=None, random_state=seed, average=True)
         model.fit(hashed[train], right[train])
         scores[test] = model.decision_function(hashed[test])
-    out = []
-    for a, b in zip(ends - sizes, ends, strict=True):
-        p = np.exp(scores[a:b] - scores[a:b].max())
-        out.append(p / p.sum())
-    return out
+    return _shared_out(scores, sizes)
+
+
+def _shared_out(scores: NDArray[np.float64], sizes: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+    """The scores of all options as shares within each question, which has so many options."""
+    parts = (np.exp(own - own.max()) for own in np.split(scores, np.cumsum(sizes)[:-1]))
+    return [p / p.sum() for p in parts]
 
 
 def _known(q: Question) -> list[list[str]]:
@@ -185,11 +187,7 @@ def _counted(
             lift = np.log((hits + PRIOR) / (fair + PRIOR))
             lift[0] = 0.0
             score[mine] += lift[column[mine]]
-    out = []
-    for a, b in zip(ends - sizes, ends, strict=True):
-        p = np.exp(score[a:b] - score[a:b].max())
-        out.append(p / p.sum())
-    return out
+    return _shared_out(score, sizes)
 
 
 def _chosen(questions: Sequence[Question]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from fm_hub.records import Track
 __all__ = ["OrderKind", "events_of", "turn_of", "way_of"]
 
 LEAST_BOW = 0.05
-"""Of the chord: two ways that differ provably in direction are at least twelve degrees apart, and bend more."""
+"""Of the chord. Two ways that differ provably are twelve degrees apart, and nearly all bend more than this."""
 OPPOSITE = {w: next(o for o, d in DIRECTIONS.items() if abs(d - a) == 180.0) for w, a in DIRECTIONS.items()}
 ACROSS = {w: next(o for o, d in DIRECTIONS.items() if (d - a) % 360.0 == 90.0) for w, a in DIRECTIONS.items()}
 
