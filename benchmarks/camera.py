@@ -41,7 +41,7 @@ def textures() -> list[NDArray[np.uint8]]:
         if frame is not None:
             found.append(frame)
     folder = files("fm_builders") / "simulate" / "cutouts"
-    for name in ("brick.jpg", "gravel.jpg", "grass.jpg", "yard.jpg"):
+    for name in ("brick.jpg", "grass.jpg", "yard.jpg"):
         picture = cv2.imdecode(np.frombuffer((folder / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
         found.append(np.asarray(picture, np.uint8))
     return found

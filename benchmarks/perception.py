@@ -26,6 +26,7 @@ import numpy as np
 from bench import Row, show
 from numpy.typing import NDArray
 
+from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
 from fm_builders.material import Material
 from fm_builders.measured import write_measured
@@ -262,16 +263,20 @@ def on_pixels(chosen: argparse.Namespace) -> list[Row]:
                 break
             film = maker(chosen.seed, number)
             seen: list[Mapping[str, Seen]] = []
+            small: list[NDArray[np.uint8]] = []
             path = Path(folder) / f"{number}.mp4"
 
-            def pictures(film: Film = film, seen: list[Mapping[str, Seen]] = seen) -> Iterator[Any]:
+            def pictures(film: Film = film, seen: Any = seen, small: Any = small) -> Iterator[Any]:
                 for s in film.shoot(True):
-                    if s.seen is not None:
+                    if s.seen is not None and s.image is not None:
                         seen.append(s.seen)
+                        small.append(thumbnail(s.image))
                     yield s.image
 
             encode_clip(pictures(), film.times.tolist(), path)
             exact = measure(film, row_of(film, film.name), seen, "exact")
+            named = coloured(exact.annotation.tracks, small, film.size)
+            exact = replace(exact, annotation=replace(exact.annotation, tracks=named))
             index = index_video(path)
             pts, t = sample_times(index, 10.0)
             ours = perceive(index, t, film.name, "embedded")

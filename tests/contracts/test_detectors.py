@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fm_builders import model_files
-from fm_builders.detectors import DETECTORS, KEYPOINT_KINDS, Detections, Detector
+from fm_builders.detectors import DETECTORS, KEYPOINT_KINDS, Detections, Detector, movenet
 from fm_builders.detectors.fuse import confirmed, distinct_things
 from fm_hub.errors import ModelError, UnknownName
 from fm_hub.video import read_frames
@@ -154,15 +154,45 @@ def persons(*rows: tuple[list[float], float]) -> Detections:
     return Detections.of("x", boxes, scores, ["person"] * len(rows))
 
 
-def test_a_person_needs_both_or_a_sure_one() -> None:
+def test_a_person_needs_a_sure_look_or_to_be_known() -> None:
     here, there = [0, 0, 50, 100], [200, 0, 250, 100]
     assert len(confirmed(persons(), persons((here, 0.9)))) == 0
-    assert len(confirmed(persons((here, 0.2)), persons((there, 0.9)))) == 0
-    assert len(confirmed(persons((here, 0.2)), persons((here, 0.7)))) == 1
-    alone, both = (confirmed(persons((here, 0.5)), seen) for seen in (persons(), persons((here, 0.5))))
-    assert alone.score.tolist() == [0.5]
-    assert both.score.tolist() == [0.75]
+    assert len(confirmed(persons((here, 0.16)), persons((here, 0.9)))) == 0
+    assert len(confirmed(persons((here, 0.16)), persons(), np.array([here], float))) == 1
+    assert len(confirmed(persons((here, 0.16)), persons(), np.array([there], float))) == 0
+    alone, both = (confirmed(persons((here, 0.3)), seen) for seen in (persons(), persons((here, 0.5))))
+    assert alone.score.tolist() == pytest.approx([2 / 3])
+    assert both.score.tolist() == pytest.approx([5 / 6])
     assert both.detector == ("movenet+nanodet",)
+
+
+def body(box: list[float], score: float, points: list[float]) -> Detections:
+    """A person in ``box`` whose points all lie on the diagonal of ``points``."""
+    line = np.linspace(points[:2], points[2:], 17)
+    return Detections.of("movenet", [box], [score], ["person"], line[None], np.full((1, 17), 0.6), "coco17")
+
+
+def test_half_a_body_is_not_another_one() -> None:
+    whole = body([0, 0, 60, 160], 0.7, [10, 10, 50, 150])
+    half = body([0, 0, 60, 75], 0.5, [10, 11, 50, 149])
+    beside = body([50, 0, 110, 160], 0.5, [60, 10, 100, 150])
+    assert len(confirmed(Detections.concat([whole, half]), persons())) == 1
+    assert len(confirmed(Detections.concat([whole, beside]), persons())) == 2
+
+
+def test_who_is_small_or_faint_is_looked_at_again_and_found() -> None:
+    """The people of the street, at half their size: the first look finds one of them."""
+    import cv2
+
+    picture = street()[0]
+    height, width = picture.shape[:2]
+    scene = np.full((height, width, 3), 96, np.uint8)
+    small = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    scene[height // 4 : height // 4 + small.shape[0], width // 4 : width // 4 + small.shape[1]] = small
+    first = movenet.persons(scene, 512)
+    assert len(first) == 1
+    found = DETECTORS.load("embedded")().detect(scene)
+    assert found.label.count("person") == 2
 
 
 def test_a_person_on_all_fours_is_not_a_dog_and_parts_are_left_out() -> None:

@@ -1,13 +1,14 @@
 """Real people, cut out of real videos, on real backgrounds along known paths: real pixels, exact truth.
 
 2 to 5 figures of 40 to 200 pixels. In two clips of five at least, one figure passes before another so that half of it
-is hidden; in two of five the camera moves; in one of four the shutter is open long enough to blur.
+is hidden; in two of five the camera moves; in one of four the shutter is open long enough to blur. In two of three
+everyone wears a shirt of another colour, so that they can be told apart in words; in the third all look alike.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,13 +23,16 @@ __all__ = ["FOLDER", "film"]
 
 FOLDER = Path(__file__).parent / "cutouts"
 SIZE = (640, 360)
-FIGURES = ("walker", "walker", "walker", "astronaut", "runner")  # by how much of a body is seen
-BACKGROUNDS = ("yard", "yard", "brick", "grass", "gravel")
-TINTS = {"brick": (1.0, 0.82, 0.72), "grass": (0.8, 1.0, 0.6), "gravel": (1.0, 0.95, 0.88)}  # they are grey
+FIGURES = ("walker", "walker", "runner", "stander")
+BACKGROUNDS = ("yard", "yard", "brick", "grass")
+TINTS = {"brick": (1.0, 0.82, 0.72), "grass": (0.8, 1.0, 0.6)}  # they are grey
 CAMERAS = ("pan", "tilt", "zoom", "roll", "shake")
 SHUTTER, BLURS = 0.5 / FPS, 5  # seconds open, and how many moments of it are averaged
 STRIDE_S = 1.0  # seconds of one stride, as it was filmed
 TINY, TALL = 40, 200
+Dye = tuple[int, int, int]
+DYES: tuple[Dye, ...] = ((200, 35, 35), (45, 80, 205), (35, 150, 60), (225, 200, 50), (235, 235, 235), (28, 28, 28))
+SHIRT = (0.16, 0.5)  # where it lies, in shares of the height from the top
 
 Complex = NDArray[np.complex128]
 
@@ -81,7 +85,7 @@ def film(seed: int, number: int) -> Film:
     rng = np.random.default_rng([seed, number, 1])
     seconds = float(rng.choice([5.0, 6.0, 7.0, 8.0]))
     crossing, moving, blurred = number % 5 in (0, 2), number % 5 in (1, 2), number % 4 == 3
-    figures = _cast(rng, seconds, crossing=crossing)
+    figures = _cast(rng, seconds, crossing=crossing, dyed=number % 3 != 0)
     kind = str(rng.choice(CAMERAS)) if moving else "static"
     path = _camera(rng, kind, seconds)
     where = str(rng.choice(BACKGROUNDS))
@@ -115,8 +119,9 @@ def _bin(tall: float) -> str:
     return "40-80 px" if tall < 80 else "80-120 px" if tall < 120 else "120-200 px"
 
 
-def _cast(rng: np.random.Generator, seconds: float, *, crossing: bool) -> list[_Figure]:
+def _cast(rng: np.random.Generator, seconds: float, *, crossing: bool, dyed: bool) -> list[_Figure]:
     count = int(rng.integers(2, 6))
+    shirts = [DYES[k] if dyed else None for k in rng.permutation(len(DYES))]
     figures = []
     for i in range(count):
         kind = FIGURES[int(rng.integers(len(FIGURES)))]
@@ -124,14 +129,14 @@ def _cast(rng: np.random.Generator, seconds: float, *, crossing: bool) -> list[_
         colour = rng.uniform(0.85, 1.15, 3)
         route = _route(rng, seconds, tall, across=crossing and i < 2)
         depth = SIZE[1] - float(route.at(0)[0][1]) - tall / 2  # who stands lower in the picture is nearer
-        figures.append(_Figure(f"figure {i + 1}", _poses(kind, tall, colour), tall, route, depth))
+        figures.append(_Figure(f"figure {i + 1}", _poses(kind, tall, colour, shirts[i]), tall, route, depth))
         if i == 1 and crossing:
-            figures = _meeting(rng, kind, colour, seconds)
+            figures = _meeting(rng, kind, colour, seconds, shirts)
     return figures
 
 
-def _poses(kind: str, tall: float, colour: NDArray[np.float64]) -> tuple[Image, ...]:
-    """The poses of a kind, ``tall`` pixels long, their colours changed a little."""
+def _poses(kind: str, tall: float, colour: NDArray[np.float64], shirt: Dye | None) -> tuple[Image, ...]:
+    """The poses of a kind, ``tall`` pixels long, their colours changed a little, in a shirt of that colour."""
     import cv2
 
     poses = _pictures()[kind]
@@ -140,8 +145,17 @@ def _poses(kind: str, tall: float, colour: NDArray[np.float64]) -> tuple[Image, 
     for pose in poses:
         rgba = cv2.resize(pose, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float64)
         rgba[..., :3] = np.clip(rgba[..., :3] * colour, 0, 255)
+        if shirt is not None:
+            _dye(rgba, shirt)
         out.append(rgba.astype(np.uint8))
     return tuple(out)
+
+
+def _dye(rgba: NDArray[np.float64], shirt: Dye) -> None:
+    """Give what lies between neck and hips of a figure that stands the colour of a shirt, with its own shades."""
+    part = rgba[round(SHIRT[0] * len(rgba)) : round(SHIRT[1] * len(rgba)), :, :3]
+    shade = part.mean(2, keepdims=True)
+    part[:] = np.clip(np.array(shirt) * (0.4 + 0.6 * shade / max(float(np.median(shade)), 1.0)), 0, 255)
 
 
 def _place(rng: np.random.Generator, tall: float) -> tuple[float, float]:
@@ -180,7 +194,9 @@ def _route(rng: np.random.Generator, seconds: float, tall: float, *, across: boo
     return Route((x, y)).go(outside, seconds - early).until(seconds)
 
 
-def _meeting(rng: np.random.Generator, kind: str, colour: NDArray[np.float64], seconds: float) -> list[_Figure]:
+def _meeting(
+    rng: np.random.Generator, kind: str, colour: NDArray[np.float64], seconds: float, shirts: Sequence[Dye | None]
+) -> list[_Figure]:
     """Two as large as each other, on ways that meet in the middle of the clip, the second before the first."""
     tall = float(rng.uniform(70, TALL - 20))
     y = float(rng.uniform(max(tall / 2 + 6, 120), SIZE[1] - tall / 2 - 6))
@@ -190,8 +206,8 @@ def _meeting(rng: np.random.Generator, kind: str, colour: NDArray[np.float64], s
     if rng.random() < 0.3:  # one waits, the other passes before it
         first = Route(((left + right) / 2, y)).rest(seconds)
     other = rng.uniform(0.85, 1.15, 3)
-    behind = _Figure("figure 1", _poses("walker", tall, other), tall, first, 2.0)
-    return [behind, _Figure("figure 2", _poses(kind, tall * 1.05, colour), tall * 1.05, second, 1.0)]
+    behind = _Figure("figure 1", _poses("walker", tall, other, shirts[0]), tall, first, 2.0)
+    return [behind, _Figure("figure 2", _poses(kind, tall * 1.05, colour, shirts[1]), tall * 1.05, second, 1.0)]
 
 
 class _Camera:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fm_builders.build import Built, compose_folder
+from fm_builders.colours import coloured, thumbnail
 from fm_builders.ledger import Ledger
 from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
@@ -68,7 +69,8 @@ def _shoot(film: Film, source: Input, work: Work, store: Store, ledger: Ledger) 
     with tempfile.TemporaryDirectory(prefix="shoot-", dir=folder) as scratch:
         path = Path(scratch) / "clip.mp4"
         seen: list[Mapping[str, Seen]] = []
-        encode_clip(_frames(film, seen), film.times.tolist(), path)
+        small: list[Image] = []
+        encode_clip(_frames(film, seen, small), film.times.tolist(), path)
         info, index = file_sha256(path), index_video(path)
         pts, t = sample_times(index, work.recipe.perception.fps)
         if not np.allclose(t, film.times[::EVERY], atol=1e-4):
@@ -91,7 +93,7 @@ def _shoot(film: Film, source: Input, work: Work, store: Store, ledger: Ledger) 
     a = made.annotation
     clip = replace(clip, camera=a.camera.label)
     tables: dict[str, Sequence[Any]] = {"clips": [clip], "frames": [a.frames], "camera": [a.camera]}
-    tables |= {"tracks": a.tracks, "keypoints": a.keypoints, "contacts": a.contacts}
+    tables |= {"tracks": coloured(a.tracks, small, film.size), "keypoints": a.keypoints, "contacts": a.contacts}
     store.put("perceive", perceive.key, pack(tables))
     cut = Task.cut(source, digest, work.recipe)
     found = {"source": measures, "clips": [asdict(file)], "left_out": []}
@@ -102,13 +104,14 @@ def _shoot(film: Film, source: Input, work: Work, store: Store, ledger: Ledger) 
     return file.clip_id, made.truth.as_json()
 
 
-def _frames(film: Film, seen: list[Mapping[str, Seen]]) -> Iterator[Image]:
-    """The pictures of a film; what is seen in them is put aside."""
+def _frames(film: Film, seen: list[Mapping[str, Seen]], small: list[Image]) -> Iterator[Image]:
+    """The pictures of a film; what is seen in the sampled ones, and small copies of these, are put aside."""
     for shot in film.shoot(True):
-        if shot.seen is not None:
-            seen.append(shot.seen)
         if shot.image is None:
             raise ValueError("a film was shot without pictures")
+        if shot.seen is not None:
+            seen.append(shot.seen)
+            small.append(thumbnail(shot.image))
         yield shot.image
 
 

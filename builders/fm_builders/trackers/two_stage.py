@@ -17,6 +17,7 @@ from fm_builders.boxes import area, centre, iou
 from fm_builders.detectors import Detections
 from fm_builders.trackers import Tracker
 from fm_builders.trackers.assemble import assemble
+from fm_builders.trackers.crossing import uncrossed
 from fm_builders.trackers.motion import Motion
 from fm_hub.records import Keypoints, Track
 
@@ -84,7 +85,8 @@ class TwoStageTracker(Tracker):
             _advance(tracks, found, frame, float(t[frame]))
         _extend_back(tracks, detections, t)
         kept = [track for track in tracks if _believed(track, detections)]
-        return assemble([track.hits for track in kept], detections, t, clip_id, artifact)
+        things = uncrossed([(track.group, track.hits) for track in kept], detections, t)
+        return assemble(things, detections, t, clip_id, artifact)
 
 
 def _believed(track: _Open, detections: Sequence[Detections]) -> bool:
