@@ -276,7 +276,7 @@ def test_drawn_blocks_are_tracked_without_weights(tmp_path: Path) -> None:
 
 
 def test_what_was_seen_in_the_same_pixels_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A later stretch of a clip that was seen already gives what it gives alone, and costs its own second looks alone."""
+    """A later stretch of a clip that was seen already gives what it gives alone, and costs a few second looks."""
     index = index_video(FIXTURES / "videos" / "cup.mp4")
     _, t = sample_times(index, 10.0)
     alone = perceive(index, t[5:13], "cup", "test")
