@@ -17,7 +17,7 @@ from evaluate_speed import TASK, Loaded, plain_loop
 
 from fm_eval_harness.evaluate import run
 from fm_eval_harness.policy import Policy
-from fm_eval_harness.questions import groups, prompt_of, select
+from fm_eval_harness.questions import Items, groups, prompt_of, select
 from fm_hub.models.shared_prefix import SharedPrefix
 
 __all__ = ["gpu"]
@@ -122,12 +122,12 @@ def _tiny() -> tuple[Any, Any]:
     return build("qwen2_5_vl", TINY)
 
 
-def _flops(model: Loaded, items: list[Any], root: Path, policy: Policy) -> float:
+def _flops(model: Loaded, items: Items, root: Path, policy: Policy) -> float:
     """FLOPs of the least that ten questions about one clip need: one prefix and every suffix, nothing checked."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    group = groups(items)[0]
+    group = next(groups(items))
     q = group[0].question
     view = policy.view(q.clip_id, root / q.video_file, q.view_t0, q.view_t1)
     frames = torch.from_numpy(view.frames).permute(0, 3, 1, 2)

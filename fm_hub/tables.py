@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -19,9 +19,11 @@ from fm_hub.schemas import OPTIONAL, SCHEMAS
 __all__ = [
     "STEP",
     "Span",
+    "check_columns",
     "from_table",
     "inside",
     "iter_rows",
+    "iter_tables",
     "read_file",
     "read_records",
     "read_table",
@@ -44,10 +46,15 @@ def to_table(config: str, records: Iterable[Any]) -> pa.Table:
 
 def from_table(config: str, table: pa.Table) -> list[Any]:
     """The records of an Arrow table. Raises :class:`BadDataset` if a published column is missing."""
-    missing = [n for n in SCHEMAS[config].names if n not in (*table.column_names, *OPTIONAL)]
+    check_columns(config, table.column_names)
+    return [record for batch in table.to_batches(STEP) for record in from_rows(config, batch.to_pylist())]
+
+
+def check_columns(config: str, names: Collection[str]) -> None:
+    """Raise :class:`BadDataset` if a published column of a table is not among ``names``."""
+    missing = [n for n in SCHEMAS[config].names if n not in (*names, *OPTIONAL)]
     if missing:
         raise BadDataset(f"table {config!r} lacks the column(s) {', '.join(missing)}")
-    return [record for batch in table.to_batches(STEP) for record in from_rows(config, batch.to_pylist())]
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -86,10 +93,24 @@ def shards(root: Path, config: str, split: str | None = None) -> list[Path]:
 
 def iter_rows(root: Path, config: str, split: str | None = None) -> Iterator[Row]:
     """The rows of a config, some at a time in memory. Raises :class:`BadDataset` on a file that does not parse."""
-    for path in shards(root, config, split):
+    for table in iter_tables(root, config, split):
+        yield from table.to_pylist()
+
+
+def iter_tables(root: Path, config: str, split: str | None = None) -> Iterator[pa.Table]:
+    """What :func:`read_table` reads whole, :data:`STEP` rows at a time: every part has the columns of all files."""
+    paths = shards(root, config, split)
+    schemas = list[pa.Schema]()
+    for path in paths:
         try:
-            for batch in pq.ParquetFile(path).iter_batches(1024):
-                yield from batch.to_pylist()
+            schemas.append(pq.read_schema(path))
+        except (pa.ArrowInvalid, OSError) as e:
+            raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
+    for path in paths:
+        whole = pa.unify_schemas(schemas, promote_options="permissive").empty_table()
+        try:
+            for batch in pq.ParquetFile(path).iter_batches(STEP):
+                yield pa.concat_tables([whole, pa.Table.from_batches([batch])], promote_options="permissive")
         except (pa.ArrowInvalid, OSError) as e:
             raise BadDataset(f"{path}: not a readable Parquet file ({e})") from None
 

@@ -16,7 +16,8 @@ from fm_eval_harness.cli import main
 from fm_eval_harness.compare import compare
 from fm_eval_harness.evaluate import run
 from fm_eval_harness.questions import prompt_of, select
-from fm_eval_harness.runs import RunResult, load_run, read_samples
+from fm_eval_harness.runs import RunResult, load_run
+from fm_eval_harness.samples import Trials
 from fm_eval_harness.task import TASKS, load_task
 from fm_hub.errors import BadDataset, BadOutput, BadTask, MissingExtra, UnknownName, UserError
 from fm_hub.models import Model, Options, Prompt, Scores, View
@@ -112,7 +113,7 @@ def test_a_killed_run_goes_on_and_gives_the_same(drawn: Path, tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         run(Counting(stop_after=2), drawn, output=tmp_path / "cut", report=False)
     (folder,) = (tmp_path / "cut").iterdir()
-    before = read_samples(folder)
+    before = Trials(folder)
     assert 0 < len(before) < 13
     with open(folder / "samples.jsonl", "ab") as f:  # as a kill in the middle of a write leaves it
         f.write(b'{"id": "torn", "row_s')
@@ -372,7 +373,7 @@ def test_ctrl_c_exits_with_130(
     assert code == 130
     assert "kept" in err
     (folder,) = tmp_path.iterdir()
-    assert read_samples(folder)
+    assert Trials(folder)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def model(tiny_vlm: Path, drawn: Path) -> TransformersModel:
 
 def asked(drawn: Path, clip: int = 0, n_frames: int = 4, size: int | None = 64) -> tuple[View, list[Prompt]]:
     task = load_task("foundationmotion")
-    group = groups(select(drawn, task, "mcq", None))[clip]
+    group = list(groups(select(drawn, task, "mcq", None)))[clip]
     q = group[0].question
     return View(q.clip_id, drawn / q.video_file, q.view_t0, q.view_t1, n_frames, size), [
         prompt_of(i, task) for i in group

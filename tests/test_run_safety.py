@@ -15,7 +15,8 @@ import pytest
 from fm_eval_harness.compare import compare
 from fm_eval_harness.evaluate import run
 from fm_eval_harness.questions import select
-from fm_eval_harness.runs import SampleLog, load_run, read_samples, read_trials
+from fm_eval_harness.runs import load_run
+from fm_eval_harness.samples import SampleLog, Trials
 from fm_eval_harness.task import load_task
 from fm_hub.errors import BadOutput, UserError
 from fm_hub.models import Options, Prompt, Scores, View, open_model
@@ -75,7 +76,7 @@ def test_killed_at_random_moments_it_ends_the_same(drawn: Path, tmp_path: Path) 
     assert (folder / "results.json").read_bytes() == (whole / "results.json").read_bytes()
     lines = [json.loads(x) for x in (folder / "samples.jsonl").read_bytes().splitlines()]
     keys = [(x["id"], x["control"], x["rotation"]) for x in lines]
-    assert len(keys) == len(set(keys)) == len(read_trials(whole))  # none twice, none missing
+    assert len(keys) == len(set(keys)) == len(Trials(whole))  # none twice, none missing
 
 
 def test_a_run_can_be_read_while_it_is_written(drawn: Path, tmp_path: Path) -> None:
@@ -167,8 +168,8 @@ def test_two_processes_share_the_work(drawn: Path, tmp_path: Path) -> None:
     alone = run("fake:hash", drawn, output=tmp_path / "one", config="mcq", circular=True, report=False)
     assert folder.name == alone.folder.name
     assert json.loads((folder / "results.json").read_text()) == alone.results
-    assert {k: v["scores"] for k, v in read_samples(folder).items()} == {
-        k: v["scores"] for k, v in read_samples(alone.folder).items()
+    assert {k: v["scores"] for k, v in Trials(folder).items()} == {
+        k: v["scores"] for k, v in Trials(alone.folder).items()
     }
     # One process goes on with what two have left behind.
     lines = (folder / "samples-1.jsonl").read_bytes().splitlines(keepends=True)

@@ -17,7 +17,8 @@ from fm_eval_harness.policy import Policy
 from fm_eval_harness.prefetch import ahead
 from fm_eval_harness.questions import Item, select
 from fm_eval_harness.reversal import flipped_answer, flipped_answers
-from fm_eval_harness.runs import load_run, read_trials
+from fm_eval_harness.runs import load_run
+from fm_eval_harness.samples import Trials
 from fm_eval_harness.task import load_task
 from fm_eval_harness.trials import CONTROLS, Trial, order_of, parse_controls, prompt_of_trial, trials_of
 from fm_hub.claims import Scene, check
@@ -194,7 +195,7 @@ def test_a_preference_for_a_letter_shows(drawn: Path, tmp_path: Path) -> None:
     assert figures["letter_prior"]["B"]["chosen"] == 1
     assert sum(v["fair"] for v in figures["letter_prior"].values()) == pytest.approx(1, abs=1e-5)
     assert result.results["accuracy"] == run("fake:B", drawn, output=tmp_path / "x", report=False).results["accuracy"]
-    assert {t[3] for t in read_trials(result.folder)} == {0, 1, 2, 3}
+    assert {t[3] for t in Trials(result.folder)} == {0, 1, 2, 3}
     assert len(load_run(result.folder).samples) == 13
 
 
@@ -227,7 +228,7 @@ def test_controls_tell_who_looks(drawn: Path, tmp_path: Path) -> None:
     figures = result.results["controls"]
     assert set(figures) == set(CONTROLS)
     directions = {i.question.question_id for i in items_of(drawn) if i.question.kind == "direction"}
-    trials = read_trials(result.folder)
+    trials = Trials(result.folder)
     right = {
         c: sum(s["correct"] for t, s in trials.items() if t[2] == c and t[0] in directions) for c in ("", *CONTROLS)
     }
@@ -256,7 +257,7 @@ def test_controls_tell_who_looks(drawn: Path, tmp_path: Path) -> None:
 
 def test_what_needs_no_motion_is_listed(drawn: Path, tmp_path: Path) -> None:
     result = run(Sees(), drawn, output=tmp_path, controls=("blind", "frozen"), report=False)
-    trials = read_trials(result.folder)
+    trials = Trials(result.folder)
     expected = {t[0] for t in trials if all(trials[(*t[:2], c, 0)]["correct"] for c in ("", "blind", "frozen"))}
     listed = read_drop_list(result.folder / "solved_without_motion.txt")
     assert listed == expected
@@ -289,7 +290,7 @@ def test_a_clip_that_cannot_be_read_fails_in_every_control(tmp_path: Path) -> No
     clip = items_of(own)[0].question
     (own / clip.video_file).write_bytes(b"no video" * 99)
     result = run(Sees(), own, output=tmp_path / "runs", controls=["frozen"], report=False)
-    failed = [s for s in read_trials(result.folder).values() if s["error"]]
+    failed = [s for s in Trials(result.folder).values() if s["error"]]
     assert {s["clip_id"] for s in failed} == {clip.clip_id}
     assert {s["control"] for s in failed} == {"", "frozen"}
     assert result.results["controls"]["frozen"]["n"] == 13 - len(failed) // 2
@@ -436,7 +437,7 @@ def test_a_model_of_ones_own_may_look(drawn: Path, tmp_path: Path, capsys: pytes
 
     result = run(Mean(), drawn, output=tmp_path, n_frames=4, controls=["one-frame"], report=False)
     assert {s["scores"]["A"] for s in result.samples} == {-4.0}
-    assert Trial(items_of(drawn)[0], "one-frame").key in read_trials(result.folder)
+    assert Trial(items_of(drawn)[0], "one-frame").key in Trials(result.folder)
     show_run(result)
     shown = " ".join(capsys.readouterr().out.split())
     assert "motion gain" in shown

@@ -15,7 +15,7 @@ from fm_eval_harness.cli import main
 from fm_eval_harness.evaluate import run
 from fm_eval_harness.policy import Policy
 from fm_eval_harness.rescore import rescore
-from fm_eval_harness.runs import read_trials
+from fm_eval_harness.samples import Trials
 from fm_eval_harness.task import Sampling
 from fm_hub.decoders import DECODERS
 from fm_hub.decoders.pyav import PyAVDecoder
@@ -70,7 +70,7 @@ def test_only_what_has_a_key_and_fits_is_asked_otherwise(motionbench: Path, tmp_
     result = run(
         model, motionbench, task="motionbench", controls=["frozen"], circular=True, output=tmp_path, report=False
     )
-    trials = read_trials(result.folder)
+    trials = Trials(result.folder)
     keys = {i: [k[2:] for k in trials if k[0] == i] for i, *_ in trials}
     assert keys["2"] == keys["5"] == [("", 0)]  # without a key; not a good row
     assert len(keys["1"]) == len(keys["3"]) == len(keys["4"]) == 6
@@ -89,7 +89,7 @@ def test_rotations_in_every_way_of_answering(drawn: Path, tmp_path: Path, answer
     assert figures["n"] == 13
     assert figures["letter_prior"]["B"]["chosen"] == 1
     assert sum(p["fair"] for p in figures["letter_prior"].values()) == pytest.approx(1, abs=1e-5)
-    for key, sample in read_trials(result.folder).items():
+    for key, sample in Trials(result.folder).items():
         assert sample["prediction"] == "B"
         assert sample["correct"] == (sample["answer"] == "B"), key
 
@@ -105,7 +105,7 @@ def test_all_trials_are_scored_again(drawn: Path, tmp_path: Path, monkeypatch: p
         n_frames=2,
         report=False,
     )
-    n = len(read_trials(first.folder))
+    n = len(Trials(first.folder))
     again, changed = rescore(first.folder)
     assert (again.results, changed) == (first.results, 0)
     monkeypatch.setattr("fm_eval_harness.rules.parse_letter", lambda *_: type("P", (), {"letter": "", "rule": "none"}))
@@ -148,7 +148,7 @@ def test_the_first_failure_ends_a_strict_run(drawn: Path, tmp_path: Path) -> Non
     with pytest.raises(ItemFailed, match="on purpose"):
         run(Looks("error"), drawn, controls=["frozen"], on_error="fail", output=tmp_path)
     (folder,) = tmp_path.iterdir()
-    assert 0 < len(read_trials(folder)) < 26
+    assert 0 < len(Trials(folder)) < 26
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------------

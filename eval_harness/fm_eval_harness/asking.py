@@ -6,22 +6,23 @@ A model that is faster with several views at once is given so many in one call.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from fm_eval_harness.answers import Judge, answers
+from fm_eval_harness.items import Item, Items, groups
 from fm_eval_harness.location import Location
 from fm_eval_harness.media import file_of, view_of
 from fm_eval_harness.policy import Policy
 from fm_eval_harness.prefetch import ahead, file_sha
 from fm_eval_harness.ranks import Ranks
-from fm_eval_harness.runs import Sample, SampleLog, note, read_trials
-from fm_eval_harness.runs import Trial as Key
+from fm_eval_harness.runs import note
+from fm_eval_harness.samples import Key, Sample, SampleLog, Trials
 from fm_eval_harness.task import Task
-from fm_eval_harness.trials import Trial, order_of, prompt_of_trial
+from fm_eval_harness.trials import Trial, order_of, prompt_of_trial, trials_of
 from fm_hub.errors import DecodeError, EmptyFile, ItemError, ItemFailed, UnreadableFile, UserError
 from fm_hub.models import Model, Prompt, Scores, View
 
@@ -33,7 +34,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Asking:
-    """What stays the same from the first question to the last. ``strict``: the first one that fails ends the run."""
+    """What stays the same from the first question to the last.
+
+    ``controls`` and ``circular`` say in which ways each question is asked; ``strict``: the first one that fails ends
+    the run.
+    """
 
     folder: Path
     where: Location
@@ -41,70 +46,52 @@ class Asking:
     task: Task
     policy: Policy
     ranks: Ranks
+    controls: tuple[str, ...] = ()
+    circular: bool = False
     strict: bool = False
 
-    def ask(self, trials: Sequence[list[Trial]], on_progress: Progress | None) -> dict[Key, Sample]:
-        """Ask what has no answer yet, view by view; return all answers that the run has.
+    def ask(self, items: Items, on_progress: Progress | None) -> None:
+        """Ask what has no answer yet, view by view.
 
-        ``trials``: those of each question. What an earlier command asked besides (controls, say) is returned too.
         Raises :class:`~fm_hub.errors.ItemFailed` if ``strict``, after what was answered is on the disk.
         """
-        before = read_trials(self.folder)
-        done = self._answered([t for mine in trials for t in mine], before)
-        for mine in trials:
-            for trial in mine:
-                before.pop(trial.key, None)
+        before = _Before(Trials(self.folder), self.where.path)
         self.ranks.wait()  # all have read before any writes
-        views = [list(view) for _, view in groupby(trials, key=lambda mine: mine[0].item.group)]
-        share = [[t for mine in view for t in mine] for view in views[self.ranks.rank :: self.ranks.world]]
-        # Views are put together before it is known which are done: a run that goes on computes what it would have.
-        size = self.model.views_at_once
-        asked = [(n // size, [t for t in view if t.key not in done]) for n, view in enumerate(share)]
-        asked = [(n, view) for n, view in asked if view]
-        total = len(done) + sum(len(view) for _, view in asked)
-        self.where.fetch(name for _, view in asked for t in view for name in t.item.files)
+        done, total, files = 0, 0, dict[str, None]()
+        for _, view in self._views(items):
+            due = [t for t in view if not before.answers(t)]
+            done, total = done + len(view) - len(due), total + len(view)
+            files |= dict.fromkeys(name for t in due for name in t.item.files)
+        self.where.fetch(files)
         if on_progress:
-            on_progress(len(done), total)
+            on_progress(done, total)
+        left = ((n, [t for t in view if not before.answers(t)]) for n, view in self._views(items))
         told, judge = 0, Judge(self.task, self.where.path)
         with SampleLog(self.folder, self.ranks.rank) as log:
-            waiting = ahead(asked, lambda one: self._ready(one[1]))
+            waiting = ahead(((n, due) for n, due in left if due), lambda one: self._ready(one[1]))
             for _, batch in groupby(waiting, key=lambda one: one[0][0]):
                 new = self._ask_views([(view, ready) for (_, view), ready in batch], judge)
                 log.append(new)
-                done |= {(s["id"], s["row_sha"], s["control"], s["rotation"]): s for s in new}
+                done += len(new)
                 for finding in self.model.findings()[told:]:
                     note(self.folder, rank=self.ranks.rank, finding=finding)
                     told += 1
                 if on_progress:
-                    on_progress(len(done), total)
+                    on_progress(done, total)
                 failed = next((s for s in new if s["error"]), None) if self.strict else None
                 if failed:
                     why = f"question {failed['id']} failed ({failed['error']})"
                     raise ItemFailed(f"{why}; --on-error skip would go on")
-        return before | done
 
-    def _answered(self, trials: Sequence[Trial], before: Mapping[Key, Sample]) -> dict[Key, Sample]:
-        """The answers that still hold: given without an error, to the bytes that the clip's file has now.
+    def _views(self, items: Items) -> Iterator[tuple[int, list[Trial]]]:
+        """All trials of each view that is for this process, and the number of the pass in which it is asked.
 
-        A file that is gone takes no answer with it.
+        Views are put together before it is known which are done: a run that goes on computes what it would have.
         """
-        done: dict[Key, Sample] = {}
-        shas: dict[tuple[str, ...], str | None] = {}
-        for trial in trials:
-            sample = before.get(trial.key)
-            if sample is None or sample["error"]:
-                continue
-            files = trial.item.files
-            if files not in shas:
-                try:
-                    shas[files] = file_sha(file_of(self.where.path, trial.item))
-                except UnreadableFile:
-                    shas[files] = None
-                except EmptyFile:
-                    shas[files] = ""
-            if shas[files] in (None, sample["clip_sha"]):
-                done[trial.key] = sample
-        return done
+        mine = islice(groups(items), self.ranks.rank, None, self.ranks.world)
+        for n, view in enumerate(mine):
+            trials = [t for i in view for t in trials_of(i, self.controls, circular=self.circular)]
+            yield n // self.model.views_at_once, trials
 
     def _ready(self, trials: Sequence[Trial]) -> _Ready:
         """Read and decode, in the background. What is wrong with the video is part of what it returns."""
@@ -145,6 +132,33 @@ class Asking:
         n_frames = view.n_frames if view else 0
         prompts = {t.key: prompt_of_trial(t, self.task, n_frames) for t in trials if not t.item.problem}
         return _Asked(trials, view, ready, prompts)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The answers of earlier commands; one holds if it was given without an error to the bytes of today's file."""
+
+    trials: Trials
+    root: Path
+    shas: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+
+    def answers(self, trial: Trial) -> bool:
+        """Whether there is an answer that holds. A file that is gone takes no answer with it."""
+        sample = self.trials.get(trial.key)
+        if sample is None or sample["error"]:
+            return False
+        files = trial.item.files
+        if files not in self.shas:
+            self.shas[files] = self._sha(trial.item)
+        return self.shas[files] in (None, sample["clip_sha"])
+
+    def _sha(self, item: Item) -> str | None:
+        try:
+            return file_sha(file_of(self.root, item))
+        except UnreadableFile:
+            return None
+        except EmptyFile:
+            return ""
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from fm_eval_harness.answers import credit
 from fm_eval_harness.results import answered
-from fm_eval_harness.runs import RunResult, Sample
+from fm_eval_harness.runs import RunResult
 from fm_eval_harness.statistics import cluster_bootstrap, detectable, holm, mcnemar, sign_flip
 from fm_hub.errors import UserError
 
 __all__ = ["SAME", "check_same_questions", "compare"]
 
 SAME = ("task.name", "task.type", "dataset.config", "dataset.split", "limit", "dataset.content_sha256")
-Pair = tuple[Sample, Sample]
+Pair = tuple[float, str]
+"""The difference in credit on a question, and its source video."""
 
 
 def compare(runs: Sequence[RunResult], seed: int = 0) -> dict[str, Any]:
@@ -62,16 +64,17 @@ def _field(config: dict[str, Any], name: str) -> Any:
 
 
 def _pair(a: RunResult, b: RunResult, seed: int) -> dict[str, Any]:
-    theirs = {(s["id"], s["row_sha"]): s for s in b.samples}
+    theirs = {(s["id"], s["row_sha"]): credit(s) for s in b.samples if answered(s)}
     both: list[Pair] = []
-    for x in a.samples:
-        y = theirs.get((x["id"], x["row_sha"]))
-        if y is not None and answered(x) and answered(y):
-            both.append((x, y))
     by: dict[str, dict[str, list[Pair]]] = {"kind": {}, "type": {}}
-    for x, y in both:
+    for x in a.samples:
+        other = theirs.get((x["id"], x["row_sha"]))
+        if other is None or not answered(x):
+            continue
+        pair = credit(x) - other, sys.intern(x["source_id"])
+        both.append(pair)
         for name, classes in by.items():
-            classes.setdefault(x[name], []).append((x, y))
+            classes.setdefault(x[name], []).append(pair)
     scored = a.results["n"] - a.results["n_unkeyed"]
     return {
         "a": a.model,
@@ -88,8 +91,7 @@ def _pair(a: RunResult, b: RunResult, seed: int) -> dict[str, Any]:
 
 def _figures(both: Sequence[Pair], seed: int) -> dict[str, Any]:
     """The figures of one set of pairs."""
-    gaps = [credit(x) - credit(y) for x, y in both]
-    sources = [x["source_id"] for x, _ in both]
+    gaps, sources = [gap for gap, _ in both], [source for _, source in both]
     interval = cluster_bootstrap(gaps, sources, seed)
     least = detectable(gaps, sources)
     only_a, only_b = sum(g > 0 for g in gaps), sum(g < 0 for g in gaps)

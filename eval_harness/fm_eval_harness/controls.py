@@ -5,14 +5,13 @@ All differences are paired, question by question, and their intervals draw whole
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fm_eval_harness.questions import Item
-from fm_eval_harness.runs import Sample
-from fm_eval_harness.runs import Trial as Key
+from fm_eval_harness.questions import Item, Items
+from fm_eval_harness.samples import Sample, Trials
 from fm_eval_harness.statistics import cluster_bootstrap
-from fm_eval_harness.trials import CONTROLS, MOTIONLESS, trials_of
+from fm_eval_harness.trials import CONTROLS, MOTIONLESS, Trial, trials_of
 
 __all__ = ["MEASURES", "circular_figures", "control_figures", "solved_without_motion"]
 
@@ -27,7 +26,7 @@ Figures = dict[str, Any]
 
 
 def control_figures(
-    items: Sequence[Item], trials: Mapping[Key, Sample], flipped: Mapping[str, int | None], letters: str, seed: int
+    items: Items, trials: Trials, flipped: Mapping[str, int | None], letters: str, seed: int
 ) -> dict[str, Figures]:
     """The figures of each control that was asked, on the questions answered with and without it.
 
@@ -36,64 +35,56 @@ def control_figures(
     control ``reversed`` it adds the accuracy on the questions whose key changes, by the new key and by the old.
     """
     found: dict[str, Figures] = {}
-    for control in CONTROLS:
-        pairs = [(i, trials[_key(i)], trials[_key(i, control)]) for i in items if _both(i, control, trials)]
-        if not any(_key(i, control) in trials for i in items):
-            continue
-        gaps = [float(full["correct"]) - float(shown["correct"]) for _, full, shown in pairs]
-        sources = [i.question.source_id for i, _, _ in pairs]
+    for control in (c for c in CONTROLS if c in trials.controls):
+        with_it: list[bool] = []
+        without: list[bool] = []
+        sources: list[str] = []
+        turned: list[tuple[bool, bool, str]] = []
+        for item, full, shown in _pairs(items, control, trials):
+            q = item.question
+            with_it.append(shown["correct"])
+            without.append(full["correct"])
+            sources.append(q.source_id)
+            key = flipped.get(q.question_id)
+            if key is not None and key != q.answer:
+                turned.append((shown["prediction"] == letters[key], shown["prediction"] == full["answer"], q.source_id))
+        gaps = [float(a) - float(b) for a, b in zip(without, with_it, strict=True)]
         found[control] = {
             "measures": MEASURES[control],
-            "n": len(pairs),
-            "accuracy": _share([s["correct"] for _, _, s in pairs]),
-            "full": _share([s["correct"] for _, s, _ in pairs]),
+            "n": len(gaps),
+            "accuracy": _share(with_it),
+            "full": _share(without),
             "gain": _share(gaps),
             **_interval(gaps, sources, seed),
         }
         if control == "reversed":
-            found[control]["flipped"] = _flipped(pairs, flipped, letters, seed)
+            new = [float(right) for right, _, _ in turned]
+            found[control]["flipped"] = {
+                "n": len(new),
+                "accuracy": _share(new),
+                "keeps_the_old_answer": _share([kept for _, kept, _ in turned]),
+                **_interval(new, [source for _, _, source in turned], seed),
+            }
     return found
 
 
-def _flipped(
-    pairs: Sequence[tuple[Item, Sample, Sample]], flipped: Mapping[str, int | None], letters: str, seed: int
-) -> Figures:
-    new: list[bool] = []
-    old: list[bool] = []
-    sources: list[str] = []
-    for item, full, shown in pairs:
-        q = item.question
-        key = flipped.get(q.question_id)
-        if key is None or key == q.answer:
-            continue
-        new.append(shown["prediction"] == letters[key])
-        old.append(shown["prediction"] == full["answer"])
-        sources.append(q.source_id)
-    return {
-        "n": len(new),
-        "accuracy": _share(new),
-        "keeps_the_old_answer": _share(old),
-        **_interval([float(x) for x in new], sources, seed),
-    }
-
-
-def solved_without_motion(items: Sequence[Item], trials: Mapping[Key, Sample], *, circular: bool) -> list[str] | None:
+def solved_without_motion(items: Items, trials: Trials) -> list[str] | None:
     """The questions that were right in every motionless control that was asked, and as they are.
 
-    With ``circular``, right in all rotations of each. None if no motionless control was asked.
+    Where rotations were asked, right in all of each. None if no motionless control was asked.
     """
-    asked = [c for c in MOTIONLESS if any(_key(i, c) in trials for i in items)]
+    asked = [c for c in MOTIONLESS if c in trials.controls]
     if not asked:
         return None
     out = []
     for item in items:
-        mine = [trials.get(t.key) for t in trials_of(item, asked, circular=circular)]
+        mine = [trials.get(t.key) for t in trials_of(item, asked, circular=trials.turned)]
         if all(s is not None and s["correct"] for s in mine):
             out.append(item.question.question_id)
     return sorted(out)
 
 
-def circular_figures(items: Sequence[Item], trials: Mapping[Key, Sample], letters: str, seed: int) -> Figures:
+def circular_figures(items: Items, trials: Trials, letters: str, seed: int) -> Figures:
     """Accuracy over all rotations of the options, on the questions that were answered in all of them.
 
     ``accuracy`` is the mean over rotations, ``all_rotations`` the share of questions that are right in every one;
@@ -131,13 +122,12 @@ def circular_figures(items: Sequence[Item], trials: Mapping[Key, Sample], letter
     }
 
 
-def _key(item: Item, control: str = "", rotation: int = 0) -> Key:
-    return item.question.question_id, item.row_sha, control, rotation
-
-
-def _both(item: Item, control: str, trials: Mapping[Key, Sample]) -> bool:
-    mine = trials.get(_key(item)), trials.get(_key(item, control))
-    return item.keyed and all(s is not None and not s["error"] for s in mine)
+def _pairs(items: Items, control: str, trials: Trials) -> Iterator[tuple[Item, Sample, Sample]]:
+    """The questions that were answered as they are and under a control, with both answers."""
+    for item in items:
+        full, shown = trials.get(Trial(item).key), trials.get(Trial(item, control).key)
+        if item.keyed and full is not None and shown is not None and not full["error"] and not shown["error"]:
+            yield item, full, shown
 
 
 def _share(values: Sequence[float]) -> float | None:

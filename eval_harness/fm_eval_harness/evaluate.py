@@ -19,11 +19,12 @@ from fm_eval_harness.outcome import write_outcome
 from fm_eval_harness.parsing import PARSER_VERSION
 from fm_eval_harness.policy import Policy
 from fm_eval_harness.prompts import prompt_sha
-from fm_eval_harness.questions import content_of, prompt_of, select
+from fm_eval_harness.questions import prompt_of, select
 from fm_eval_harness.ranks import joined
-from fm_eval_harness.runs import RunResult, load_run, open_folder, read_trials
+from fm_eval_harness.runs import RunResult, load_run, open_folder
+from fm_eval_harness.samples import Trials
 from fm_eval_harness.task import STANDARD, load_task
-from fm_eval_harness.trials import check_trials, parse_controls, trials_of
+from fm_eval_harness.trials import check_trials, parse_controls
 from fm_hub.decoders import DECODERS
 from fm_hub.errors import UserError
 from fm_hub.models import Model, Options, open_model
@@ -91,9 +92,8 @@ def run(
     part = split or plan.split
     wanted = config if plan.layout is not None else config or plan.table
     items = select(where.path, plan, wanted, part)
-    content = content_of(items)
     items = items[:limit]
-    prompt_of(max(items, key=lambda i: len(i.question.options)), plan)  # letters for all, or an error now
+    prompt_of(items.widest, plan)  # letters for all, or an error now
     options = Options(where.path, device, dtype, revision, batch_size, seed, attention, device_map, share, clip_batch)
     scorer = open_model(model, options) if isinstance(model, str) else model
     check_can_answer(scorer, plan)
@@ -110,7 +110,7 @@ def run(
             "revision": where.revision,
             "config": wanted,
             "split": part,
-            "content_sha256": content,
+            "content_sha256": items.content,
         },
         "task": plan.record(),
         "parser": PARSER_VERSION,
@@ -132,12 +132,11 @@ def run(
             open_folder(Path(output), scorer.name, plan.name, configuration)
         ranks.wait()
         folder = open_folder(Path(output), scorer.name, plan.name, configuration)
-        asking = Asking(folder, where, scorer, plan, policy, ranks, on_error == "fail")
-        found = asking.ask([trials_of(i, asked_controls, circular=circular) for i in items], on_progress)
+        asking = Asking(folder, where, scorer, plan, policy, ranks, asked_controls, circular, on_error == "fail")
+        asking.ask(items, on_progress)
         ranks.wait()
         if ranks.first:
-            everything = read_trials(folder) if ranks.world > 1 else found
-            result = write_outcome(folder, where, configuration, plan, items, everything)
+            result = write_outcome(folder, where, configuration, plan, items, Trials(folder))
             if report:
                 from fm_eval_harness.report import write_report
 

@@ -12,7 +12,8 @@ from fm_eval_harness.console import percent
 from fm_eval_harness.drawing import Style, data_url, draw_frame, names_of, pick_frames, small_frame
 from fm_eval_harness.items import Item
 from fm_eval_harness.media import file_of
-from fm_eval_harness.runs import RunResult, Sample
+from fm_eval_harness.runs import RunResult
+from fm_eval_harness.samples import Sample
 from fm_hub.claims import Scene, tracks_of
 from fm_hub.claims.proofs import proof, tracks_in
 from fm_hub.errors import ItemError

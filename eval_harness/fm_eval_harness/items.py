@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import overload
 
 from fm_hub.records import Caption, Question
 
-__all__ = ["Item", "groups"]
+__all__ = ["Item", "Items", "groups"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,53 @@ class Item:
         return replace(self, question=replace(self.question, question_id=question_id))
 
 
-def groups(items: Sequence[Item]) -> list[list[Item]]:
+class Items(Sequence[Item]):
+    """Items by clip, view and id, each made when it is asked for: what is kept is their order.
+
+    ``content`` is a hash of the ids and rows of all that were found, for a data set whose manifest has none;
+    ``widest`` is one of those with the most options.
+    """
+
+    def __init__(self, made: Callable[[int], Item], order: Sequence[int], content: str, widest: Item) -> None:
+        self._made = made
+        self._order = order
+        self.content = content
+        self.widest = widest
+
+    @classmethod
+    def found(cls, items: Iterable[Item], again: Callable[[int], Item]) -> Items:
+        """Look at items once, in any order; ``again`` makes the one of a number as often as it is needed.
+
+        Raises ``ValueError`` if there are none.
+        """
+        widest: Item | None = None
+        places = []
+        for item in items:
+            clip_id, t0, t1, question_id = item.place
+            places.append((clip_id, t0, t1, f"{question_id} {item.row_sha}"))
+            if widest is None or len(item.question.options) > len(widest.question.options):
+                widest = item
+        if widest is None:
+            raise ValueError("no items")
+        order = array("q", sorted(range(len(places)), key=places.__getitem__))
+        digest = hashlib.sha256()
+        for n, row in enumerate(sorted(row for *_, row in places)):
+            digest.update(f"{chr(10) if n else ''}{row}".encode())
+        return cls(again, order, digest.hexdigest(), widest)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, n: int) -> Item: ...
+    @overload
+    def __getitem__(self, n: slice) -> Items: ...
+    def __getitem__(self, n: int | slice) -> Item | Items:
+        if isinstance(n, slice):
+            return Items(self._made, self._order[n], self.content, self.widest)
+        return self._made(self._order[n])
+
+
+def groups(items: Iterable[Item]) -> Iterator[list[Item]]:
     """The items by clip and view; each group is one call of the model."""
-    return [list(members) for _, members in groupby(items, key=lambda i: i.group)]
+    return (list(members) for _, members in groupby(items, key=lambda i: i.group))

@@ -36,7 +36,7 @@ class Location:
 
     def fetch(self, files: Iterable[str]) -> None:
         """Bring the named files of a repository here; a folder has them already, or they are missing."""
-        wanted = sorted({glob.escape(f) for f in files if not inside(self.path, f).exists()})
+        wanted = sorted(glob.escape(f) for f in {*files} if not inside(self.path, f).exists())
         if self.revision and wanted:
             _download(self.id, self.revision, wanted)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 
-from fm_eval_harness.items import Item, groups
+from fm_eval_harness.items import Item, Items, groups
+from fm_eval_harness.lines import Spool
 from fm_eval_harness.prompts import render
 from fm_eval_harness.published import read_items
 from fm_eval_harness.task import Task
@@ -18,39 +19,46 @@ from fm_eval_harness.typed import form_of
 from fm_hub.errors import BadDataset, BadTask, UserError
 from fm_hub.models import Prompt
 from fm_hub.records import Caption, Question
-from fm_hub.rows import row_sha
+from fm_hub.rows import Row, from_rows, row_sha
 from fm_hub.schemas import SPLITS
-from fm_hub.tables import STEP, from_table, read_table
+from fm_hub.tables import check_columns, iter_tables, read_table
 
-__all__ = ["Item", "content_of", "duration_of", "groups", "prompt_of", "select"]
+__all__ = ["Item", "Items", "duration_of", "groups", "prompt_of", "select"]
 
 
-def select(root: Path, task: Task, config: str | None, split: str | None) -> list[Item]:
+def select(root: Path, task: Task, config: str | None, split: str | None) -> Items:
     """The items of a config (and of one split, or of all), sorted by clip, view and id.
 
-    Of a data set with a layout, ``config`` is one of its parts. Raises :class:`~fm_hub.errors.UserError` if there
-    are none, naming what there is.
+    Rows of ours are put aside on the disk, and become records when they are asked for: a data set may be larger
+    than the memory. Of a data set with a layout, ``config`` is one of its parts. Raises
+    :class:`~fm_hub.errors.UserError` if there are none, naming what there is.
     """
     if task.layout is not None:
         if split is not None:
             raise UserError(
                 f"--split {split}: task {task.name} has parts ({', '.join(task.layout.parts)}): see --config"
             )
-        return read_items(task.layout, root, config, task.letters, task.name)
+        items = read_items(task.layout, root, config, task.letters, task.name)
+        return Items.found(items, items.__getitem__)
     config = config or task.table
     if config not in task.tables:
         raise UserError(f"--config {config}: must be {' or '.join(task.tables)}")
     if split is not None and split not in SPLITS:
         raise UserError(f"--split {split}: must be {', '.join(SPLITS)}; leave it out for all")
-    table = _renamed(read_table(root, config, split), task)
-    if not len(table):
+    rows, spool = _rows(root, config, split, task), Spool()
+    first = next(rows, None)
+    if first is None:
         raise UserError(_nothing(root, config, split, task.tables))
-    if not task.columns:
-        _check_rows(root, config, table)
-    records, shas = from_table(config, table), map(str, table.column("row_sha").to_pylist())
-    if task.type == "caption":
-        return sorted(map(_described, records, shas), key=lambda i: i.place)
-    return sorted(map(Item, records, shas), key=lambda i: i.place)
+
+    def item(row: Row) -> Item:
+        (record,) = from_rows(config, [row])
+        return _described(record, str(row["row_sha"])) if task.type == "caption" else Item(record, str(row["row_sha"]))
+
+    def put(row: Row) -> Item:
+        spool.put(row)
+        return item(row)
+
+    return Items.found(map(put, chain([first], rows)), lambda n: item(spool[n]))
 
 
 def _described(caption: Caption, sha: str) -> Item:
@@ -78,20 +86,20 @@ def _described(caption: Caption, sha: str) -> Item:
     return Item(question, sha, caption=caption)
 
 
-def _check_rows(root: Path, config: str, table: pa.Table) -> None:
-    rows = (row for batch in table.to_batches(STEP) for row in batch.to_pylist())
-    changed = [row["id"] for row in rows if row_sha(row) != row["row_sha"]]
+def _rows(root: Path, config: str, split: str | None, task: Task) -> Iterator[Row]:
+    changed = []
+    for table in iter_tables(root, config, split):
+        named = _renamed(table, task)
+        check_columns(config, named.column_names)
+        for row in named.to_pylist():
+            if not task.columns and row_sha(row) != row["row_sha"]:
+                changed.append(row["id"])
+            yield row
     if changed:
         raise BadDataset(
             f"{root}: {len(changed)} row(s) of {config} were changed after they were written ({changed[0]}, ...); "
             "see: fm-hub verify"
         )
-
-
-def content_of(items: Sequence[Item]) -> str:
-    """A hash of the items' ids and rows, for a data set whose manifest has none."""
-    rows = sorted(f"{i.question.question_id} {i.row_sha}" for i in items)
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def prompt_of(item: Item, task: Task, n_frames: int = 0) -> Prompt:
@@ -136,7 +144,7 @@ def _renamed(table: pa.Table, task: Task) -> pa.Table:
     if not task.columns:
         return table
     missing = sorted(set(task.columns.values()) - set(table.column_names))
-    if missing and len(table):
+    if missing:
         raise BadTask(f"task {task.name}: columns names {', '.join(missing)}, which the table does not have")
     back = {theirs: ours for ours, theirs in task.columns.items()}
     return table.rename_columns([back.get(n, n) for n in table.column_names])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from fm_eval_harness.console import interval, percent
 from fm_eval_harness.drawing import COLOURS
 from fm_eval_harness.exhibits import Exhibit, exhibit, weight
 from fm_eval_harness.questions import Item, select
-from fm_eval_harness.runs import RunResult, Sample, load_run
+from fm_eval_harness.runs import RunResult, load_run
+from fm_eval_harness.samples import Sample
 from fm_eval_harness.task import Task
 from fm_hub.errors import BadDataset, BadOutput, UserError
 from fm_hub.records import Annotation
@@ -53,10 +54,11 @@ def write_report(
     root = dataset or Path(str(runs[0].config["dataset"]["path"]))
     if not root.is_dir():
         raise BadDataset(f"{root}: the data set of this run is not there; say where with --dataset")
-    answers = [{s["id"]: s for s in run.samples} for run in runs]
-    order = _most_telling(answers)
+    order = _most_telling(runs)
+    looked_at = set(order[:max_clips])
+    answers = [{s["id"]: s for s in run.samples if s["clip_id"] in looked_at} for run in runs]
     task = Task.of_record(runs[0].config["task"])
-    items = _items(root, runs[0], task, order[:max_clips])
+    items = _items(root, runs[0], task, order[:max_clips], answers[0])
     scenes = {} if task.layout else _annotations(root, list(items))
     name, rows = by_class(runs)
     classes = {row["name"]: f"c{i}" for i, row in enumerate(rows)} if name in ("kind", "type") else {}
@@ -92,13 +94,15 @@ def write_report(
     return output
 
 
-def _most_telling(answers: Sequence[Mapping[str, Sample]]) -> list[str]:
+def _most_telling(runs: Sequence[RunResult]) -> list[str]:
     """The clips, those first that teach most: models differ or are wrong, on kinds not yet shown."""
+    others = [{s["id"]: bool(s["correct"]) for s in run.samples} for run in runs[1:]]
     weights: dict[str, list[tuple[str, float]]] = {}
-    for question, sample in answers[0].items():
-        said = [bool(a[question]["correct"]) for a in answers if question in a]
-        weight = 1.0 + 2.0 * (len(set(said)) > 1) + 1.0 * (not all(said))
-        weights.setdefault(sample["clip_id"], []).append((sample["kind"], weight))
+    alike: dict[tuple[str, float], tuple[str, float]] = {}  # few differ: each is kept once
+    for sample in runs[0].samples:
+        said = [bool(sample["correct"]), *(a[sample["id"]] for a in others if sample["id"] in a)]
+        weight = sample["kind"], 1.0 + 2.0 * (len(set(said)) > 1) + 1.0 * (not all(said))
+        weights.setdefault(sample["clip_id"], []).append(alike.setdefault(weight, weight))
     left, order, shown = dict(sorted(weights.items())), [], dict[str, int]()
     while left:
         best = max(left, key=lambda c: math.fsum(w / (1 + shown.get(kind, 0)) for kind, w in left[c]))
@@ -120,12 +124,14 @@ def _rows(root: Path, config: str, clips: Sequence[str]) -> list[Any]:
     return records
 
 
-def _items(root: Path, run: RunResult, task: Task, clips: Sequence[str]) -> dict[str, list[Item]]:
+def _items(
+    root: Path, run: RunResult, task: Task, clips: Sequence[str], answers: Mapping[str, Sample]
+) -> dict[str, list[Item]]:
     # A rebuilt data set may hold the same question with other letters: answers belong to the row, not to the id.
-    asked = {(s["id"], s["row_sha"]) for s in run.samples}
+    asked = {(s["id"], s["row_sha"]) for s in answers.values()}
     config = run.config["dataset"]["config"]
     if task.layout is not None or task.type == "caption":
-        found = select(root, task, config, run.config["dataset"]["split"])
+        found: Iterable[Item] = select(root, task, config, run.config["dataset"]["split"])
     else:
         found = [Item(q, to_rows(config, [q])[0]["row_sha"]) for q in _rows(root, config, clips)]
     by: dict[str, list[Item]] = {}
