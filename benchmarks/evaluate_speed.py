@@ -105,7 +105,7 @@ def speed(name: str, root: Path, policy: Policy, target: float, out: Path) -> li
     return [
         Row(f"{label}: plain loop over ours, CPU", plain / ours, "times", ">=", target),
         Row(
-            f"{label}: the same over ours without the two questions that are checked at its start",
+            f"{label}: the same over ours without the question that is checked at its start",
             plain / (ours - max(0.0, checked - least)),
             "times",
             ">=",

@@ -45,7 +45,8 @@ def test_a_line_that_has_no_end_is_none(tmp_path: Path) -> None:
 def test_the_last_line_of_a_trial_counts(tmp_path: Path) -> None:
     with SampleLog(tmp_path) as log:
         log.append(sample(n, said="first") for n in range(6))
-        log.append([sample(1, "frozen", 2), sample(4, said="again"), sample(4, said="at last"), sample(0, said="again")])
+        log.append([sample(1, "frozen", 2), sample(4, said="again"), sample(0, said="again")])
+        log.append([sample(4, said="at last")])
     trials = Trials(tmp_path)
     assert len(trials) == len(list(trials)) == 7
     assert {k[0]: s["said"] for k, s in trials.items() if not k[2]} == {

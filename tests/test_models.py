@@ -407,7 +407,7 @@ def test_who_is_tested_and_who_is_not(
     monkeypatch.setattr("fm_hub.models.transformers.TESTED", ())
     other = open_model(str(tiny_vlm), Options(drawn, device="cpu"))
     assert not other.score(view, prompts[:1])[0].error
-    assert other.findings()[0] == "qwen2_5_vl: no tested family; checked at its start like any other"
+    assert other.findings()[0] == "qwen2_5_vl: no tested family; checked while it runs like any other"
 
 
 @pytest.mark.parametrize("given", [{"attention": "eager"}, {"device_map": "auto"}, {"share": False}])

@@ -73,7 +73,10 @@ def _asked(model: Model, asked: Sequence[Asking], task: Task) -> list[list[Score
     if [len(x) for x in written] != [len(x) for x in scored]:
         raise ValueError(f"{model.name} wrote {sum(map(len, written))} answers and scored {sum(map(len, scored))}")
     return [
-        [replace(s, text=w.text, error=s.error or w.error) for s, w in zip(mine, theirs, strict=True)]
+        [
+            replace(s, text=w.text, error=s.error or w.error, ways=(*s.ways, *w.ways))
+            for s, w in zip(mine, theirs, strict=True)
+        ]
         for mine, theirs in zip(scored, written, strict=True)
     ]
 

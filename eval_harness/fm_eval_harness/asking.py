@@ -13,6 +13,7 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from fm_eval_harness.answers import Judge, answers
+from fm_eval_harness.doubts import Answered, Doubts
 from fm_eval_harness.items import Item, Items, groups
 from fm_eval_harness.location import Location
 from fm_eval_harness.media import file_of, view_of
@@ -23,7 +24,7 @@ from fm_eval_harness.runs import note
 from fm_eval_harness.samples import Key, Sample, SampleLog, Trials
 from fm_eval_harness.task import Task
 from fm_eval_harness.trials import Trial, order_of, prompt_of_trial, trials_of
-from fm_hub.errors import DecodeError, EmptyFile, ItemError, ItemFailed, UnreadableFile, UserError
+from fm_hub.errors import DecodeError, EmptyFile, ItemError, ItemFailed, ModelError, UnreadableFile, UserError
 from fm_hub.models import Model, Prompt, Scores, View
 
 __all__ = ["Asking", "Progress"]
@@ -65,23 +66,40 @@ class Asking:
         self.where.fetch(files)
         if on_progress:
             on_progress(done, total)
-        left = ((n, [t for t in view if not before.answers(t)]) for n, view in self._views(items))
-        told, judge = 0, Judge(self.task, self.where.path)
+        passes = self._due(items, before)
+        told, judge, doubts = 0, Judge(self.task, self.where.path), Doubts(self.model)
         with SampleLog(self.folder, self.ranks.rank) as log:
-            waiting = ahead(((n, due) for n, due in left if due), lambda one: self._ready(one[1]))
-            for _, batch in groupby(waiting, key=lambda one: one[0][0]):
-                new = self._ask_views([(view, ready) for (_, view), ready in batch], judge)
-                log.append(new)
-                done += len(new)
-                for finding in self.model.findings()[told:]:
-                    note(self.folder, rank=self.ranks.rank, finding=finding)
-                    told += 1
-                if on_progress:
-                    on_progress(done, total)
-                failed = next((s for s in new if s["error"]), None) if self.strict else None
-                if failed:
-                    why = f"question {failed['id']} failed ({failed['error']})"
-                    raise ItemFailed(f"{why}; --on-error skip would go on")
+            while True:
+                again: list[Trial] = []
+                waiting = ahead(passes, lambda one: self._ready(one[1]))
+                for _, batch in groupby(waiting, key=lambda one: one[0][0]):
+                    new = self._ask_views([(view, ready) for (_, view), ready in batch], judge)
+                    log.append(a.sample for a in new)
+                    back = doubts.taken_back(new)
+                    log.append(_taken_back(a, judge) for a in back)
+                    again += [a.trial for a in back]
+                    done += len(new) - len(back)
+                    for finding in self.model.findings()[told:]:
+                        note(self.folder, rank=self.ranks.rank, finding=finding)
+                        told += 1
+                    if back:
+                        note(self.folder, rank=self.ranks.rank, finding=f"{len(back)} answers taken back, asked again")
+                    if on_progress:
+                        on_progress(done, total)
+                    failed = next((a.sample for a in new if a.sample["error"]), None) if self.strict else None
+                    if failed:
+                        why = f"question {failed['id']} failed ({failed['error']})"
+                        raise ItemFailed(f"{why}; --on-error skip would go on")
+                if not again:  # else a way of the model's is used no more: this comes to an end
+                    return
+                again.sort(key=lambda t: t.item.place)
+                views = groupby(again, key=lambda t: t.item.group)
+                passes = iter([(n // self.model.views_at_once, list(view)) for n, (_, view) in enumerate(views)])
+
+    def _due(self, items: Items, before: _Before) -> Iterator[tuple[int, list[Trial]]]:
+        for n, view in self._views(items):
+            if due := [t for t in view if not before.answers(t)]:
+                yield n, due
 
     def _views(self, items: Items) -> Iterator[tuple[int, list[Trial]]]:
         """All trials of each view that is for this process, and the number of the pass in which it is asked.
@@ -109,9 +127,9 @@ class Asking:
             return _Ready(view, "", DecodeError(_one_line(e)))
         return _Ready(view, sha)
 
-    def _ask_views(self, views: Sequence[tuple[Sequence[Trial], _Ready]], judge: Judge) -> list[Sample]:
+    def _ask_views(self, views: Sequence[tuple[Sequence[Trial], _Ready]], judge: Judge) -> list[Answered]:
         """All trials of some views, a call of the model for each control."""
-        out: list[Sample] = []
+        out: list[Answered] = []
         for control in sorted({t.control for trials, _ in views for t in trials}):
             start, asked = time.monotonic(), list[_Asked]()
             for trials, ready in views:
@@ -125,7 +143,9 @@ class Asking:
             scores = {k: s for a, mine in zip(good, given, strict=True) for k, s in zip(a.prompts, mine, strict=True)}
             seconds = (time.monotonic() - start) / sum(len(a.trials) for a in asked)
             for a in asked:
-                out += [_sample(t, scores.get(t.key) or a.failed(t), judge, a, seconds) for t in a.trials]
+                for t in a.trials:
+                    said = scores.get(t.key) or a.failed(t)
+                    out.append(Answered(t, _sample(t, said, judge, a, seconds), said.ways))
         return out
 
     def _prompted(self, trials: list[Trial], view: View | None, ready: _Ready) -> _Asked:
@@ -217,6 +237,13 @@ def _sample(trial: Trial, scores: Scores, judge: Judge, asked: _Asked, seconds: 
         "view": [round(view.t0, 3), round(view.t1, 3)] if view else [q.view_t0, q.view_t0],
         "seconds": round(seconds, 4),
     }
+
+
+def _taken_back(answered: Answered, judge: Judge) -> Sample:
+    """The line that follows an answer which does not hold: a run that is killed now asks it again."""
+    trial, sample = answered.trial, answered.sample
+    why = f"{ModelError.__name__}: taken back, a later check of {sample['mode']} failed"
+    return {**sample, **judge.fields(trial.turned, Scores(sample["id"], error=why)), "mode": ""}
 
 
 def _one_line(error: Exception) -> str:

@@ -89,7 +89,8 @@ class Prompt:
 class Scores:
     """A model's log-probability for each letter, or the text it wrote, or the reason why there is neither.
 
-    ``mode`` says how it was had.
+    ``mode`` says how it was had; ``ways`` are the ways of computing it whose checks vouch for it
+    (:meth:`Model.verdicts`).
     """
 
     id: str
@@ -97,6 +98,7 @@ class Scores:
     error: str = ""
     text: str = ""
     mode: str = ""
+    ways: tuple[str, ...] = ()
 
     @property
     def letter(self) -> str:
@@ -162,6 +164,14 @@ class Model(ABC):
 
     def findings(self) -> list[str]:
         """What the model found out about itself while it ran, a line each: for the log of the run."""
+        return []
+
+    def verdicts(self) -> list[tuple[str, bool]]:
+        """The checks of its own ways of computing since this was last asked for: the way, and whether it passed.
+
+        Answers that rest on a way whose check fails are taken back, as far as no passed check came after them;
+        asked again, the model answers in another way.
+        """
         return []
 
 

@@ -1,15 +1,21 @@
-"""Is sharing invisible? Ways of sharing are compared with the plain way before they are trusted."""
+"""Is sharing invisible? Ways of sharing are compared with the plain way, at the start and all along.
+
+A check at the start alone would say nothing of clips of other shapes that come later. So one question of each
+:data:`EVERY` is asked the plain way as well, the first at once; and a check that fails takes back what was answered
+in that way since it last passed one.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CHECKS", "Answer", "Trust"]
+__all__ = ["EVERY", "Answer", "Trust"]
 
-CHECKS = 2
-"""Questions that are asked the plain way as well before a way of sharing is trusted."""
+EVERY = 100
+"""Of so many questions that are answered by a way of sharing, one is asked the plain way as well."""
 LONGER = 1.5
 """A prompt this much longer than any that was checked is checked too."""
 EXACT = 1e-3
@@ -22,21 +28,30 @@ SURE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The logits (vocabulary,) after one prompt, float32, and the mode that gave them; or what went wrong."""
+    """The logits (vocabulary,) after one prompt, float32, and the mode that gave them; or what went wrong.
+
+    ``way`` is the way of sharing whose checks vouch for it; empty for the plain way.
+    """
 
     logits: Any = None
     mode: str = ""
     error: Exception | None = None
+    way: str = ""
 
 
 class Trust:
-    """What is known of each way of sharing, and told in ``notes``, a line a finding."""
+    """What is known of each way of sharing, and told in ``notes``, a line a finding.
 
-    def __init__(self, ways: Sequence[str]) -> None:
+    ``verdicts`` are the ways that were checked, in order, and whether they passed.
+    """
+
+    def __init__(self) -> None:
         self.notes: list[str] = []
         self.rejected: set[str] = set()
-        self._checked = dict.fromkeys(ways, 0)
-        self._longest = dict.fromkeys(ways, 0)
+        self.verdicts: list[tuple[str, bool]] = []
+        self._answered = Counter[str]()
+        self._checked = Counter[str]()
+        self._longest = Counter[str]()
 
     def holds(
         self,
@@ -50,33 +65,50 @@ class Trust:
 
         ``lengths``: tokens of each prompt. ``plain`` asks the prompt of an index the plain way.
         """
-        for i in self._due(way, lengths):
-            reference = plain(i)
-            if reference.error:
-                return True  # nothing to compare with: the answers stand or fall as they are
-            trouble = _trouble(answers[i], reference.logits, dtype)
-            if trouble:
-                self.rejected.add(way)
-                self.notes.append(f"{way}: not used, {trouble}")
-                return False
-            self._checked[way] += 1
-            self.notes.append(
-                f"{way}: like the plain way at {lengths[i]} tokens, "
-                f"largest difference {float((answers[i].logits - reference.logits).abs().max()):.1e}"
-            )
-            self._longest[way] = max(self._longest[way], *lengths)
+        i = self.due(way, lengths)
+        if i is None:
+            return True
+        reference = plain(i)
+        if reference.error:
+            return True  # nothing to compare with: the answers stand or fall as they are
+        trouble = _trouble(answers[i], reference.logits, dtype)
+        if trouble:
+            self.failed(way, f"not used, {trouble}")
+            return False
+        worst = float((answers[i].logits - reference.logits).abs().max())
+        self.passed(way, lengths, f"like the plain way at {lengths[i]} tokens, largest difference {worst:.1e}")
         return True
+
+    def due(self, way: str, lengths: Sequence[int]) -> int | None:
+        """Which of the prompts that ``way`` has answered is to be asked the plain way as well, if one is.
+
+        By turns the shortest, which is padded most, and the longest; a prompt that is longer than any before it
+        comes first.
+        """
+        before, checked = self._answered[way], self._checked[way]
+        self._answered[way] += len(lengths)
+        longer = checked > 0 and max(lengths) > LONGER * self._longest[way]
+        if not longer and before < checked * EVERY:
+            return None
+        by_length = sorted(range(len(lengths)), key=lambda i: lengths[i])
+        return by_length[-1 if longer or checked % 2 else 0]
+
+    def passed(self, way: str, lengths: Sequence[int], finding: str) -> None:
+        """One of the prompts was answered as the plain way answers it."""
+        self._checked[way] += 1
+        self._longest[way] = max(self._longest[way], *lengths)
+        self.verdicts.append((way, True))
+        self.notes.append(f"{way}: {finding}")
+
+    def failed(self, way: str, finding: str) -> None:
+        """Use ``way`` no more."""
+        self.rejected.add(way)
+        self.verdicts.append((way, False))
+        self.notes.append(f"{way}: {finding}")
 
     def believe(self, way: str) -> None:
         """Check ``way`` no more: for measuring what the checks cost."""
-        self._checked[way], self._longest[way] = CHECKS, 1 << 30
-
-    def _due(self, way: str, lengths: Sequence[int]) -> list[int]:
-        missing = CHECKS - self._checked[way]
-        if missing <= 0 and max(lengths) <= LONGER * self._longest[way]:
-            return []
-        by_length = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-        return list(dict.fromkeys((by_length[0], by_length[-1]))) if missing > 1 else by_length[:1]
+        self._checked[way], self._longest[way] = 1 << 30, 1 << 30
 
 
 def _trouble(answer: Answer, reference: Any, dtype: Any) -> str:

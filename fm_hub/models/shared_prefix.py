@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fm_hub.errors import ModelError
@@ -53,7 +53,7 @@ class SharedPrefix:
         self.model = model
         self.rows = rows
         self.videos = videos
-        self.trust = Trust((*MODES, TOGETHER))
+        self.trust = Trust()
         self._takes_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
         config = model.config
         ids = (getattr(config, name, None) for name in ("image_token_id", "video_token_id"))
@@ -118,7 +118,7 @@ class SharedPrefix:
                 break
             answers = self._by_prefix([video])[0] if mode == "prefix" else self._by_features(video)
             if self._holds(mode, answers, [(row, video.visual) for row in video.rows]):
-                return answers
+                return [replace(a, way=mode) for a in answers]
         return [self._plain(row, video.visual) for row in video.rows]
 
     def _together(self, videos: list[Video]) -> list[list[Answer]] | None:
@@ -127,7 +127,9 @@ class SharedPrefix:
         # Not of the first: a model that took its pictures for all would be right there.
         later = [a for answers in found[1:] for a in answers]
         rows = [(row, v.visual) for v in videos[1:] for row in v.rows]
-        return found if self._holds(TOGETHER, later, rows) else None
+        if not self._holds(TOGETHER, later, rows):
+            return None
+        return [[replace(a, way=TOGETHER) for a in answers] for answers in found]
 
     def _holds(self, way: str, answers: list[Answer], asked: list[tuple[dict[str, Any], dict[str, Any]]]) -> bool:
         lengths = [row["input_ids"].shape[1] for row, _ in asked]

@@ -40,7 +40,7 @@ class TransformersModel(Model):
         config, processor = load_processor(name, options.revision)
         kind = str(config.model_type)
         if kind not in TESTED:
-            self._untested = (f"{kind}: no tested family; checked at its start like any other",)
+            self._untested = (f"{kind}: no tested family; checked while it runs like any other",)
         folder = Path(name)
         self.commit = folder_commit(folder) if folder.is_dir() else hub_commit(name, options.revision, config)
         self.chat = Chat(name, processor)
@@ -77,6 +77,13 @@ class TransformersModel(Model):
     def findings(self) -> list[str]:
         """Whether the family is one that the tests know; how sharing was checked, and what came of it."""
         return [*self._untested, *self._asker.notes] if self._asker else []
+
+    def verdicts(self) -> list[tuple[str, bool]]:
+        """The checks of sharing since this was last asked for."""
+        if self._asker is None:
+            return []
+        found, self._asker.trust.verdicts = self._asker.trust.verdicts, []
+        return found
 
     def score(self, view: View, prompts: Sequence[Prompt]) -> list[Scores]:
         """Score all prompts on one view, sharing what can be shared.
@@ -148,10 +155,11 @@ class TransformersModel(Model):
         found = {x: float(torch.logsumexp(log[self.chat.tokens_of(x)], dim=0)) for x in prompt.letters}
         if not all(map(math.isfinite, found.values())):
             raise ModelError("the letters' log-probabilities are not finite numbers")
-        return Scores(prompt.id, found, mode=answer.mode)
+        return Scores(prompt.id, found, mode=answer.mode, ways=(answer.way,) if answer.way else ())
 
     def _text(self, prompt: Prompt, written: Written) -> Scores:
         if written.error is not None:
             raise written.error
         text = str(self.chat.processor.tokenizer.decode(written.tokens, skip_special_tokens=True))
-        return Scores(prompt.id, text=text.strip(), mode=written.mode)
+        ways = (written.way,) if written.way else ()
+        return Scores(prompt.id, text=text.strip(), mode=written.mode, ways=ways)

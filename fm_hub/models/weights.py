@@ -21,7 +21,7 @@ TESTED = (
     *("gemma3", "internvl", "llava_next_video", "llava_onevision", "molmo2", "perception_lm"),
     *("qwen2_5_vl", "qwen2_vl", "qwen3_vl", "smolvlm", "video_llama_3"),
 )
-"""The model types that the tests cover, with random weights; any other runs, and is checked like these at its start."""
+"""The model types that the tests cover, with random weights; any other runs, and is checked like these."""
 _MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _ATTENTION = ("eager", "flash_attention_2", "flash_attention_3", "flex_attention", "sdpa")
 _PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}

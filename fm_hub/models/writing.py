@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from fm_hub.models.sameness import CHECKS
 from fm_hub.models.shared_prefix import Inputs, SharedPrefix, Video, out_of_memory
 
 __all__ = ["Writer", "Written"]
 
+WRITING = "writing after a prefix"
+
 
 @dataclass(frozen=True)
 class Written:
-    """The tokens of one answer, and the mode that gave them; or what went wrong."""
+    """The tokens of one answer, and the mode that gave them; or what went wrong.
+
+    ``way`` is the way of sharing whose checks vouch for it; empty for the plain way.
+    """
 
     tokens: tuple[int, ...] = ()
     mode: str = ""
     error: Exception | None = None
+    way: str = ""
 
 
 class Writer:
@@ -34,7 +39,7 @@ class Writer:
     def __init__(self, asker: SharedPrefix, *, share: bool = True) -> None:
         self.asker = asker
         self._share = share
-        self._checked = 0
+        self._tried = False
 
     def write(self, inputs: Sequence[Inputs], max_new_tokens: int) -> list[Written]:
         """Answer prompts about the same video, each with at most ``max_new_tokens`` tokens, greedily."""
@@ -49,21 +54,21 @@ class Writer:
                 return self._written("plain", lambda: self._generate(row, max_new_tokens, video.visual))
 
             # Words alone are a weak check, as small differences seldom show in them: the logits come first.
-            if self._share and video.cut and self._checked < CHECKS:
-                self._share = {a.mode for a in asker.ask(inputs[:CHECKS])} == {"prefix"}
+            if self._share and video.cut and not self._tried:
+                self._share, self._tried = {a.mode for a in asker.ask(inputs[:1])} == {"prefix"}, True
             if not video.cut or not self._share:
                 return [plain(row) for row in rows]
             shared = self._by_prefix(video, max_new_tokens)
-            for row, found in zip(rows, shared, strict=True):
-                if self._checked >= CHECKS:
-                    break
-                reference = plain(row)
-                if reference.error is None and not self._same(found, reference):
-                    asker.notes.append("prefix: not used for writing, the words differ from the plain way's")
+            lengths = [row["input_ids"].shape[1] for row in rows]
+            due = asker.trust.due(WRITING, lengths)
+            reference = None if due is None else plain(rows[due])
+            if due is not None and reference is not None and reference.error is None:
+                if not self._same(shared[due], reference):
+                    asker.trust.failed(WRITING, "not used, the words differ from the plain way's")
                     self._share = False
                     return [plain(row) for row in rows]
-                self._checked += reference.error is None
-            return shared
+                asker.trust.passed(WRITING, lengths, f"the plain way's words at {lengths[due]} tokens")
+            return [replace(found, way=WRITING) for found in shared]
 
     def _same(self, found: Written, reference: Written) -> bool:
         """In float32 every token; in half precision the first, as later ones may part at a near tie."""
