@@ -104,7 +104,7 @@ def evaluate(
     attention: Annotated[str, typer.Option(help="auto, sdpa, eager, flash_attention_2 ...")] = "auto",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model.")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Questions in one pass; else 1 on a CPU, 16 on a GPU.")
+        int | None, typer.Option(min=1, help="Questions in one pass; else 4 on a CPU, 16 on a GPU.")
     ] = None,
     clip_batch: Annotated[
         int | None, typer.Option(min=1, help="Clips in one pass; else 1 on a CPU, 4 on a GPU.")
