@@ -74,9 +74,8 @@ class Asking:
                 waiting = ahead(passes, lambda one: self._ready(one[1]))
                 for _, batch in groupby(waiting, key=lambda one: one[0][0]):
                     new = self._ask_views([(view, ready) for (_, view), ready in batch], judge)
-                    log.append(a.sample for a in new)
                     back = doubts.taken_back(new)
-                    log.append(_taken_back(a, judge) for a in back)
+                    log.append([*(a.sample for a in new), *(_taken_back(a, judge) for a in back)])
                     again += [a.trial for a in back]
                     done += len(new) - len(back)
                     for finding in self.model.findings()[told:]:
