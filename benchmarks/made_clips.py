@@ -40,21 +40,25 @@ THINGS: dict[str, tuple[tuple[float, float], dict[str, float]]] = {
 VIEWS: dict[str, float] = {"static": 15, "pan": 2, "tilt": 1, "zoom": 1, "roll": 0.5, "shake": 0.5}
 
 
+SCENES = ("mixed", "people", "things")
+"""What a clip is of: anything; two or three people, who mostly do something; a hand or a person among things."""
+
+
 def made_clips(n: int, seed: int = 0, *, train: float = 0.0) -> Iterator[Annotation]:
     """``n`` clips, one after the other; the first share ``train`` of them is for training, the rest for test."""
     for i in range(n):
         yield made_clip(i, seed, "train" if i < train * n else "test")
 
 
-def made_clip(i: int, seed: int, split: Split = "test") -> Annotation:
+def made_clip(i: int, seed: int, split: Split = "test", scene: str = "mixed") -> Annotation:
     """Clip ``i``: the same for the same seed, whatever was made before."""
     rng = np.random.default_rng([seed, i])
-    clip_id = hashlib.sha256(f"made {seed} {i}".encode()).hexdigest()
+    clip_id = hashlib.sha256(f"made {seed} {i}{scene.removeprefix('mixed')}".encode()).hexdigest()
     t = np.arange(round(rng.uniform(5.0, 10.0) * RATE) + 1) / RATE
-    labels = _labels(rng)
+    labels = _labels(rng) if scene == "mixed" else _cast(rng, scene)
     tracks, points, paths = [], [], {}
     for k, label in enumerate(labels):
-        track, keys, path = _track(rng, clip_id[:24], k, label, t)
+        track, keys, path = _track(rng, clip_id[:24], k, label, t, idle=5 if scene == "mixed" else 1)
         if track is not None:
             tracks.append(track)
             paths[track.track_id] = path
@@ -109,8 +113,17 @@ def _labels(rng: np.random.Generator) -> list[str]:
     return [str(x) for x in first]
 
 
+def _cast(rng: np.random.Generator, scene: str) -> list[str]:
+    """The objects of a scene of people, or of things that one of them may take."""
+    if scene == "people":
+        return ["person"] * int(rng.integers(2, 4)) + [str(rng.choice(["dog", "cup", "chair", "sports ball"]))]
+    actor = str(rng.choice(["hand", "person"]))
+    things = rng.choice(["cup", "sports ball", "chair", "bicycle", "bird", "dog"], size=4, replace=False)
+    return [actor, *(str(x) for x in things)]
+
+
 def _track(
-    rng: np.random.Generator, clip_id: str, k: int, label: str, t: Floats
+    rng: np.random.Generator, clip_id: str, k: int, label: str, t: Floats, idle: int
 ) -> tuple[Track | None, Keypoints | None, Floats]:
     (w, h), behaviours = THINGS[label]
     scale = rng.uniform(0.7, 1.4)
@@ -135,7 +148,7 @@ def _track(
         *(clip_id, track_id, label, 0.9, quality, "made", "", keep.astype(np.int32)),
         *(inside[keep].astype(np.float32), np.full(len(keep), 0.9, np.float32), state[keep]),
     )
-    points = _body(rng, track, t) if label == "person" else None
+    points = _body(rng, track, t, idle) if label == "person" else None
     return track, points, path
 
 
@@ -205,12 +218,12 @@ _POSE = np.array(
 )
 
 
-def _body(rng: np.random.Generator, track: Track, t: Floats) -> Keypoints:
+def _body(rng: np.random.Generator, track: Track, t: Floats, idle: int) -> Keypoints:
     """A body in the box that at times raises or waves an arm, bends or sits."""
     n = len(track.frame)
     pose = np.tile(_POSE, (n, 1, 1))
     s = t[track.frame] / t[-1]
-    acts = {"none": 5, "raise": 3, "lower": 2, "wave": 5, "bend": 2, "sit": 2, "fall": 2}
+    acts = {"none": idle, "raise": 3, "lower": 2, "wave": 5, "bend": 2, "sit": 2, "fall": 2}
     act = str(rng.choice(list(acts), p=np.array(list(acts.values())) / sum(acts.values())))
     side = int(rng.integers(0, 2))
     on = 1 / (1 + np.exp(-(s - rng.uniform(0.35, 0.6)) * 25))

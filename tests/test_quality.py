@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from dataset_made import make_dataset
-from fm_builders.balance import option_keys, surplus
+from fm_builders.options import option_keys
 from fm_builders.recipe import Recipe
 from fm_builders.shortcuts import scored
-from fm_builders.text_only import guessed
+from fm_builders.text_only import in_versions, thinned
 from fm_hub.records import Claim, Option, Provenance, Question, Shortcuts
 from fm_hub.tables import read_records
 from fm_hub.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 WORDS = ("to the left", "to the right", "up", "down")
+NOUNS = ("dog", "cat", "bus", "ball")
 
 
 def question(i: int, right: int, noun: str = "dog", place: int = 0) -> Question:
@@ -57,41 +58,73 @@ def test_a_key_has_no_object_in_it() -> None:
     assert option_keys(a)[0] == option_keys(b)[0] == 'direction {"is":"to the left","track":"object 0"}'
 
 
+def kept_of(rows: list[Question], others: list[Question] | None = None) -> tuple[list[Question], dict[str, float]]:
+    found = thinned(in_versions(rows, ()), in_versions(others or [], ()))
+    assert found is not None
+    return [q for q in rows if q.question_id in found.kept], found.shares
+
+
 def test_answers_are_made_even() -> None:
     """Most go left: nobody may know that from the words."""
     rng = np.random.default_rng(0)
-    rows = [question(i, 0 if rng.random() < 0.7 else int(rng.integers(1, 4))) for i in range(600)]
-    gone = surplus(rows)
-    kept = [q for i, q in enumerate(rows) if i not in gone]
+    rows = [question(i, 0 if rng.random() < 0.7 else int(rng.integers(1, 4))) for i in range(1200)]
+    kept, _ = kept_of(rows)
     left = sum(q.options[q.answer].text == WORDS[0] for q in kept) / len(kept)
-    assert left == pytest.approx(0.25, abs=0.03)
+    assert left == pytest.approx(0.25, abs=0.05)
     assert len(kept) >= 0.8 * 4 * min(sum(q.options[q.answer].text == w for q in rows) for w in WORDS)
     even = [question(i, i % 4) for i in range(600)]
-    assert not surplus(even)
+    assert len(kept_of(even)[0]) > 0.8 * len(even)
 
 
-def test_what_goes_with_a_noun_is_found_by_the_classifier() -> None:
+def nouns_that_tell(start: int, n: int) -> list[Question]:
     """Dogs go left and cats go right, so that each answer is as frequent as the others, and still known."""
-    rng = np.random.default_rng(1)
-    nouns = ("dog", "cat", "bus", "ball")
+    rng = np.random.default_rng(start)
     rows = []
-    for i in range(700):
-        n = int(rng.integers(4))
-        right = n if rng.random() < 0.8 else int(rng.integers(4))
-        rows.append(question(i, right, nouns[n], int(rng.integers(4))))
-    gone, shares = guessed(rows)
-    assert shares is not None
-    assert shares.mean() > 0.6
-    kept = [q for q in rows if q.question_id not in gone]
-    assert len(kept) > 80
-    told = np.mean([q.text.split()[4] == nouns[WORDS.index(q.options[q.answer].text)] for q in kept])
-    assert told == pytest.approx(0.25, abs=0.1)
+    for i in range(start, start + n):
+        noun = int(rng.integers(4))
+        right = noun if rng.random() < 0.8 else int(rng.integers(4))
+        rows.append(question(i, right, NOUNS[noun], int(rng.integers(4))))
+    return rows
+
+
+def told(q: Question) -> bool:
+    return q.text.split()[4] == NOUNS[WORDS.index(q.options[q.answer].text)]
+
+
+def test_what_goes_with_a_noun_is_found() -> None:
+    kept, shares = kept_of(nouns_that_tell(1, 1500))
+    assert np.mean(list(shares.values())) > 0.6
+    assert len(kept) > 150
+    assert np.mean([told(q) for q in kept]) == pytest.approx(0.25, abs=0.1)
+
+
+def test_it_is_learned_from_other_splits() -> None:
+    """The test split alone is too small to tell anything."""
+    few = nouns_that_tell(5000, 400)
+    others = [replace(q, split="train") for q in nouns_that_tell(1, 4000)]
+    kept, shares = kept_of(few, others)
+    assert set(shares) == {q.question_id for q in few}
+    assert np.mean([told(q) for q in kept]) == pytest.approx(0.25, abs=0.12)
+
+
+def test_what_does_not_stay_gets_new_distractors() -> None:
+    """Nothing goes up or down, which a reader learns; between left and right there is no telling."""
+    rows = [question(i, i * 7 // 3 % 2) for i in range(900)]
+    again = []
+    for q in rows:
+        options = tuple(o for o in q.options if o.text in WORDS[:2])
+        again.append(replace(q, question_id=f"a{q.question_id[1:]}", options=options, answer=0))
+    found = thinned(in_versions(rows, again))
+    assert found is not None
+    first = found.kept & {q.question_id for q in rows}
+    second = found.kept & {q.question_id for q in again}
+    assert len(first) < 0.1 * len(rows)
+    assert len(second) > 0.7 * len(rows)
+    assert not {f"a{q[1:]}" for q in first} & second  # a question stays once
 
 
 def test_few_sources_say_nothing() -> None:
-    gone, shares = guessed([question(i, 0) for i in range(15)])
-    assert not gone
-    assert shares is None
+    assert thinned(in_versions([question(i, 0) for i in range(15)], ())) is None
 
 
 def test_a_build_records_the_scores_and_leaves_out(tmp_path: Path) -> None:
@@ -103,6 +136,16 @@ def test_a_build_records_the_scores_and_leaves_out(tmp_path: Path) -> None:
     mcq, benchmark = read_records(tmp_path, "mcq"), read_records(tmp_path, "benchmark")
     assert all(q.shortcuts is not None and q.shortcuts.text is not None for q in mcq)
     assert manifest.dropped["TextAlone"] == len(mcq) - len(benchmark) > 0
-    assert {q.question_id for q in benchmark} < {q.question_id for q in mcq}
+    asked = {q.question_id: q for q in mcq}
+    new = [q for q in benchmark if q.question_id not in asked]
+    assert len(new) == manifest.dropped["NewDistractors"] > 0
+    kept = {(q.clip_id, q.text) for q in benchmark if q.question_id in asked}
+    for q in new:  # asked as it was, and right as it was, beside other options
+        (first,) = [f for f in mcq if (f.clip_id, f.text, f.view_t1) == (q.clip_id, q.text, q.view_t1)]
+        assert first.options[first.answer] == q.options[q.answer]
+        assert {o.claim for o in first.options} != {o.claim for o in q.options}
+        assert (q.clip_id, q.text) not in kept
+        assert q.shortcuts is not None
+        assert q.shortcuts.text is not None
     report = verify(tmp_path)
     assert report.ok, report.problems[:3]

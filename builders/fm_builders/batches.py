@@ -13,7 +13,7 @@ from fm_builders.captions import caption
 from fm_builders.facts import facts_of
 from fm_builders.material import Material
 from fm_builders.packed import unpack
-from fm_builders.parts import write_part
+from fm_builders.parts import AGAIN, write_part
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
 from fm_builders.shortcuts import Tally
@@ -25,7 +25,10 @@ from fm_hub.splits import split_of
 if TYPE_CHECKING:
     from fm_builders.language import Language
 
-__all__ = ["Batch", "Composed", "Composing", "Told", "clip_path", "compose_batch", "split_of_source"]
+__all__ = ["VERSIONS", "Batch", "Composed", "Composing", "Told", "clip_path", "compose_batch", "split_of_source"]
+
+VERSIONS = 2
+"""Of a question, where the benchmark may need new distractors."""
 
 
 @dataclass
@@ -111,7 +114,7 @@ def compose_batch(batch: Batch, *, how: Composing, language: Language | None) ->
             row, annotation = _annotation(row, payload)
         _compose_clip(composed, row, annotation, how.recipe, how.drop, language, store)
     told.clips = list(composed.of("clips"))
-    ids = {q.question_id for q in composed.of("mcq")}
+    ids = {q.question_id for config in ("mcq", AGAIN) for q in composed.of(config)}
     told.asked, told.met = len(ids), len(ids & how.drop)
     told.dropped, told.tally = composed.dropped, Tally.of(composed.of("mcq"))
     if how.videos:
@@ -191,7 +194,9 @@ def _compose_clip(
         return
     m = Material(annotation, recipe.compose.min_quality)
     c = recipe.compose
-    asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=c.max_per_kind, max_per_clip=c.max_per_clip)
+    versions = VERSIONS if recipe.quality.text_only else 1
+    most = (c.max_per_kind, c.max_per_clip)
+    asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=most[0], max_per_clip=most[1], versions=versions)
     text = caption(m, seed=recipe.seed)
     composed.dropped.update(asked.dropped)
     questions, written = asked.questions, []
@@ -209,6 +214,7 @@ def _compose_clip(
     composed.add("masks", split, annotation.masks)
     composed.add("mcq", split, [*questions, *written])
     composed.add("qa", split, [*questions, *written])
+    composed.add(AGAIN, split, asked.again)
     composed.add("captions", split, [text] if text else [])
     composed.add("facts", split, facts_of(m, questions, text))
     if split == "test":  # what a model wrote itself is never in the benchmark

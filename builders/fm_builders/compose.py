@@ -17,10 +17,10 @@ from fm_builders.batches import Batch, Composed, Composing, Told, compose_batch,
 from fm_builders.engines import Limits, run
 from fm_builders.fetch import fetch_list
 from fm_builders.measured import measured_for
-from fm_builders.parts import benchmark_of, gather, merges, write_part
+from fm_builders.parts import BENCHMARK, again_of, benchmark_of, gather, merges, others_of, write_part
 from fm_builders.perception_models import model_ids
 from fm_builders.recipe import Recipe
-from fm_builders.shortcuts import Scores, filtered
+from fm_builders.shortcuts import Drawn, Scores, drawn
 from fm_builders.store import Store
 from fm_hub import __version__
 from fm_hub.cards import write_card
@@ -94,22 +94,27 @@ def compose(
         for source in (a.source for a in found):
             sources.add("sources", split_of_source(source, recipe), [source])
         write_part(parts, len(batches), sources.rows)
-        _score(told, how)
+        _score(told, how, len(batches) + 1)
         homes = {clip.file.clip_id: source for source, clip in pairs}
         return _write(told, how, homes, engine, limits, language.record() if language else {})
     finally:
         shutil.rmtree(parts, ignore_errors=True)
 
 
-def _score(told: Told, how: Composing) -> None:
-    """Find how far questions are answered without their video, and what leaves the benchmark for it."""
-    benchmark, gone = benchmark_of(how.parts), frozenset[str]()
+def _score(told: Told, how: Composing, number: int) -> None:
+    """Find how far questions are answered without their video, and what leaves the benchmark for it.
+
+    What comes in with new distractors is written as the part ``number``.
+    """
+    benchmark, found = benchmark_of(how.parts), Drawn()
     if how.recipe.quality.text_only:
-        benchmark, gone = filtered(benchmark, how.recipe.seed)
-    shares = {q.question_id: q.shortcuts.text for q in benchmark if q.shortcuts and q.shortcuts.text is not None}
-    Scores(told.tally, shares, gone).save(how.parts / SCORES)
-    told.benchmark = {q.clip_id for q in benchmark if q.question_id not in gone}
-    told.dropped["TextAlone"] += len(gone)
+        again = [q for q in again_of(how.parts) if q.question_id not in how.drop]
+        found = drawn(benchmark, again, others_of(how.parts), how.recipe.seed)
+        write_part(how.parts, number, {BENCHMARK: found.new} if found.new else {})
+    Scores(told.tally, found.shares, found.gone).save(how.parts / SCORES)
+    told.benchmark = {q.clip_id for q in (*benchmark, *found.new) if q.question_id not in found.gone}
+    told.dropped["TextAlone"] += len(found.gone) - len(found.new)
+    told.dropped["NewDistractors"] += len(found.new)
     told.dropped = +told.dropped
 
 

@@ -22,9 +22,15 @@ from fm_hub.records import Question, Shortcuts
 from fm_hub.schemas import CONFIGS, SCHEMAS
 from fm_hub.tables import STEP, from_table, to_table, write_table
 
-__all__ = ["KEYS", "SHARD_ROWS", "Merge", "benchmark_of", "gather", "merges", "sorted_table", "write_part"]
+__all__ = ["AGAIN", "BENCHMARK", "KEYS", "SHARD_ROWS", "Merge", "again_of", "benchmark_of", "gather", "merges"]
+__all__ += ["others_of", "sorted_table", "write_part"]
 
 SHARD_ROWS = 65_536
+AGAIN = "again"
+"""Versions of questions with other distractors: no table of the data set, but rows as those of ``benchmark``."""
+BENCHMARK = ("benchmark", "test")
+LEARN_FROM = 200_000
+"""Questions of other splits that are looked at, chosen by id."""
 KEYS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mcq", "qa", "benchmark", "captions"), ("added_in", "id")),
     "sources": ("source_id", "name"),
@@ -59,7 +65,7 @@ class Merge:
 def write_part(parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence[Any]]) -> None:
     """Write the records of a batch, by config and split, for :func:`gather`."""
     for (config, split), records in rows.items():
-        table = sorted_table(config, records)
+        table = sorted_table(config.replace(AGAIN, "benchmark"), records)
         folder = parts / config / split
         folder.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(folder / f"{number:08d}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
@@ -108,8 +114,28 @@ def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
 
 def benchmark_of(parts: Path) -> list[Question]:
     """The benchmark's questions as the batches gave them, in order of id."""
-    folder = parts / "benchmark" / "test"
+    return _questions(parts.joinpath(*BENCHMARK), 1.0)
+
+
+def again_of(parts: Path) -> list[Question]:
+    """The versions of questions of all splits that have other distractors, in order of split and id."""
+    return [q for folder in sorted((parts / AGAIN).glob("*")) for q in _questions(folder, 1.0)]
+
+
+def others_of(parts: Path) -> list[Question]:
+    """Questions of other splits than the test split, in order of split and id: up to ``LEARN_FROM`` or so."""
+    folders = [f for f in sorted((parts / "mcq").glob("*")) if f.name != "test"]
+    n = sum(pa.ipc.open_file(pa.memory_map(str(p))).read_all().num_rows for f in folders for p in f.iterdir())
+    return [q for folder in folders for q in _questions(folder, LEARN_FROM / max(n, 1))]
+
+
+def _questions(folder: Path, share: float) -> list[Question]:
+    """Questions of a table's parts, in order of id; with a share below 1 those whose id is a small number."""
     tables = _sorted_shards(folder, "benchmark") if folder.is_dir() else ()
+    if share < 1.0:
+        tables = (
+            t.filter(pa.array([int(q[:8], 16) < share * 2**32 for q in t.column("id").to_pylist()])) for t in tables
+        )
     return [q for table in tables for q in from_table("benchmark", table)]
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fm_builders.balance import option_keys
-from fm_builders.text_only import guessed
+from fm_builders.options import option_keys
+from fm_builders.text_only import in_versions, thinned
 from fm_hub.records import Question, Shortcuts
 
-__all__ = ["Scores", "Tally", "filtered", "scored"]
+__all__ = ["Drawn", "Scores", "Tally", "drawn", "scored"]
 
 _WORD = re.compile(r"[a-z]+")
 _EMPTY = {"a", "an", "the", "of", "in", "on", "at", "to", "from", "with", "and", "or", "is", "does", "it", "picture"}
@@ -120,14 +120,28 @@ def _credit(values: Sequence[int], key: int) -> float:
     return round(1 / values.count(best), 6) if values[key] == best else 0.0
 
 
-def filtered(benchmark: Sequence[Question], seed: int) -> tuple[list[Question], frozenset[str]]:
-    """Benchmark questions with the score of a classifier of words, and the ids of those that have to leave.
+@dataclass(frozen=True)
+class Drawn:
+    """What the benchmark keeps: what ``gone`` names leaves; ``new`` are versions of some of it, with other distractors.
 
-    With too few source videos for the classifier to say anything, all stay as they are. Raises
+    ``shares`` holds what a model of words gives the key of each question.
+    """
+
+    gone: frozenset[str] = frozenset()
+    new: tuple[Question, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+
+def drawn(benchmark: Sequence[Question], again: Sequence[Question], others: Sequence[Question], seed: int) -> Drawn:
+    """The benchmark that words alone do not answer, of its questions, or their versions among ``again``.
+
+    ``others`` are questions of other splits, to learn from.
+
+    With too few source videos for words to say anything, all stay as they are. Raises
     :class:`~fm_hub.errors.MissingExtra` without scikit-learn.
     """
-    gone, shares = guessed(benchmark, seed)
-    if shares is None:
-        return list(benchmark), gone
-    pairs = zip(benchmark, shares.tolist(), strict=True)
-    return [replace(q, shortcuts=replace(q.shortcuts or Shortcuts(), text=round(p, 6))) for q, p in pairs], gone
+    found = thinned(in_versions(benchmark, again), in_versions(others, again), seed)
+    if found is None:
+        return Drawn()
+    gone = frozenset(q.question_id for q in benchmark) - found.kept
+    return Drawn(gone, tuple(q for q in again if q.question_id in found.kept), found.shares)

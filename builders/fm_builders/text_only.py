@@ -1,203 +1,190 @@
-"""A classifier that never sees the video: which option is right, by words, place and length alone.
+"""What words alone tell of the answer, and a benchmark that is drawn so that they tell nothing.
 
-It is trained on other source videos than those it answers. Where it is right more often than chance, the benchmark
-asks what can be guessed; :func:`guessed` names the questions that have to leave so that it is not.
+A model that never sees a video says how likely each option is by its words (a conditional logit of what options say,
+beside what, of which objects, and of their form), learned from other source videos. A question stays by a coin that its
+id throws, with the chance ``least / key``: the share of its least likely option over that of its key. Of the questions
+that stay, each option of one text is then as likely to be the key as any other, as far as the model knows; and as the
+coins know nothing of each other, who has seen some of them knows no more about the rest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.balance import contexts, option_keys, surplus
+from fm_builders.options import option_keys
 from fm_hub.errors import MissingExtra
 from fm_hub.records import Question
 
-__all__ = ["FOLDS", "features", "guessed"]
+__all__ = ["Thinned", "features", "in_versions", "thinned"]
 
-FOLDS, ROUNDS = 5, 8
-BINS = 4
-PRIOR = 1.0
-"""Right answers that a context is taken to have had by chance, before any was seen."""
-SHY = 0.85
-"""Of what is fair: other guessers, that are not asked here, see what these miss."""
-MOST = 30_000
-"""Questions that one classifier is trained on, chosen by id."""
+FOLDS = 3
+RIDGE = 10.0
+"""Of the weights: less would learn chance from its examples, and draw it into the benchmark."""
+STEPS = 60
+BITS = 20
 MIN_SOURCES = 20
+"""Source videos under which nothing is said."""
+_WORD = re.compile(r"[a-z]+")
+_THING = re.compile(r"\bthe (\w+)")
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """Ids of the questions that stay, and what the model gives the key of every question that it was asked about."""
+
+    kept: frozenset[str]
+    shares: dict[str, float]
 
 
 def features(q: Question) -> list[list[str]]:
-    """For each option what may give it away: its claim, alone and beside others and words of the question; its form."""
+    """For each option what may give it away: its claim, alone and beside others, things and words; its form."""
     family = q.template.partition("/")[0]
     keys = option_keys(q)
     together = "; ".join(sorted(keys))
-    words = sorted(set(re.findall(r"[a-z]+", q.text.lower())))
+    asked = q.text.lower()
+    words, things = sorted(set(_WORD.findall(asked))), " ".join(_THING.findall(asked))
     lengths = [len(o.text) for o in q.options]
     numbers = [int(m[0]) if (m := re.search(r"\d+", o.text)) else -1 for o in q.options]
     out = []
     for i, (option, key) in enumerate(zip(q.options, keys, strict=True)):
-        said = set(re.findall(r"[a-z]+", option.text.lower()))
-        at = f"{family}|{key}"
-        form = (
-            f"place {i} of {len(keys)}",
-            f"longer than {sum(x < lengths[i] for x in lengths)}",
-            f"shorter than {sum(x > lengths[i] for x in lengths)}",
-            f"above {sum(x < numbers[i] for x in numbers)}",
-            f"shares {len(said & set(words))}",
-        )
+        text = option.text.lower()
+        own, at = " ".join(_THING.findall(text)), f"{family}|{key}"
+        beside = (together, things, f"{things}|{together}", f"of {own}", f"of {own}|{things}")
         out.append(
             [
                 at,
-                f"{at}|{together}",
+                *(f"{at}|{x}" for x in beside),
                 *(f"{at}|{w}" for w in words),
-                *(f"{family}|says {w}" for w in said),
-                *form,
-                *(f"{family}|{x}" for x in form),
+                *(f"{at}|beside {k}" for k in keys if k != key),
+                *(f"{family}|says {w}" for w in sorted(set(_WORD.findall(text)))),
+                *(f"{family}|of {own}|{w}" for w in words),
+                f"{family}|longer than {sum(x < lengths[i] for x in lengths)}",
+                f"{family}|shorter than {sum(x > lengths[i] for x in lengths)}",
+                f"{family}|above {sum(x < numbers[i] for x in numbers)}",
             ]
         )
     return out
 
 
-def guessed(questions: Sequence[Question], seed: int = 0) -> tuple[frozenset[str], NDArray[np.float64] | None]:
-    """Ids of questions to leave out, and the share that the classifier gives the key of each question.
+def in_versions(questions: Iterable[Question], again: Iterable[Question]) -> list[list[Question]]:
+    """Each question followed by those of ``again`` that are the same but for their distractors, in their order."""
+    found = {_draft(q): [q] for q in questions}
+    for q in again:
+        if _draft(q) in found:
+            found[_draft(q)].append(q)
+    return list(found.values())
 
-    First the answers are made even (:mod:`fm_builders.balance`). Then two guessers take turns, each time with other
-    videos to learn from: a classifier, and counts of how often what an option says was right. Within a kind of wording
-    and a range of its confidence a guesser should be right as often as chance: where it is right more often, so many of
-    the questions that it gets right leave, by id, that it is right a little less often. None where there are under 20
-    source videos, which say nothing. Raises :class:`~fm_hub.errors.MissingExtra`.
+
+def _draft(q: Question) -> tuple[object, ...]:
+    return q.clip_id, q.template, q.template_args, q.view_t0, q.view_t1, q.options[q.answer].claim
+
+
+def thinned(
+    test: Sequence[Sequence[Question]], others: Sequence[Sequence[Question]] = (), seed: int = 0
+) -> Thinned | None:
+    """The benchmark's questions that may stay; each is given in its versions, alike but for the distractors.
+
+    The model learns from ``others`` (questions of other splits) and, as they count less where the others are many, from
+    questions of the test split about other source videos. A question that its first version's coin does not keep is
+    tried in the next, by a model of the second versions of all that were not kept. None where there are under
+    ``MIN_SOURCES`` source videos. Raises :class:`~fm_hub.errors.MissingExtra` without scikit-learn.
     """
-    made = [features(q) for q in questions]
-    shares = _shares(questions, made, seed)
-    if shares is None:
-        return frozenset(), None
-    first = np.array([p[q.answer] for p, q in zip(shares, questions, strict=True)])
-    uneven = surplus(questions)
-    left = [i for i in range(len(questions)) if i not in uneven]
-    known = [_known(q) for q in questions]
-    quiet = 0
-    for turn in range(1, ROUNDS + 1):
-        here = [questions[i] for i in left]
-        by_count = turn % 2 == 1
-        if by_count:
-            shares = _counted(here, [known[i] for i in left], seed + turn)
-        else:
-            shares = _shares(here, [made[i] for i in left], seed + turn)
-        gone = _surplus(here, shares) if shares else set()
-        quiet = 0 if gone else quiet + 1
-        if quiet == 2:
-            break
-        left = [i for j, i in enumerate(left) if j not in gone]
-        uneven = surplus([questions[i] for i in left])
-        left = [i for j, i in enumerate(left) if j not in uneven]
-    kept = {questions[i].question_id for i in left}
-    return frozenset(q.question_id for q in questions) - kept, first
-
-
-def _surplus(questions: Sequence[Question], shares: Sequence[NDArray[np.float64]]) -> set[int]:
-    """Places of questions whose guess is right, so many that a guess is right as often as chance."""
-    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for i, q in enumerate(questions):
-        groups[q.template.partition("/")[0], len(q.options)].append(i)
-    gone: set[int] = set()
-    for (_, n), members in groups.items():
-        members.sort(key=lambda i: (-float(shares[i].max()), questions[i].question_id))
-        for part in np.array_split(np.array(members), min(BINS, max(1, len(members) // 40))):
-            right = [int(i) for i in part if int(shares[i].argmax()) == questions[i].answer]
-            fair = (len(part) - len(right)) / (n - 1)
-            right.sort(key=lambda i: hashlib.sha256(questions[i].question_id.encode()).digest())
-            gone.update(right[round(SHY * fair) :])
-    return gone
-
-
-def _shares(
-    questions: Sequence[Question], made: Sequence[list[list[str]]], seed: int
-) -> list[NDArray[np.float64]] | None:
-    """For each question the share that each of its options gets from a classifier of other source videos."""
-    try:
-        from sklearn.feature_extraction import FeatureHasher
-        from sklearn.linear_model import SGDClassifier
-    except ModuleNotFoundError:
-        raise MissingExtra("the classifier that never sees a video", "quality") from None
-    if len({q.source_id for q in questions}) < MIN_SOURCES:
+    every = [*test, *others]
+    if len({versions[0].source_id for versions in every}) < MIN_SOURCES:
         return None
-    fold = np.array([_number(q.source_id, seed) % FOLDS for q in questions])
-    hashed = FeatureHasher(1 << 18, input_type="string").transform(o for options in made for o in options)
-    sizes = np.array([len(q.options) for q in questions])
-    ends = np.cumsum(sizes)
-    right = np.zeros(int(ends[-1]), bool)
-    right[ends - sizes + np.array([q.answer for q in questions])] = True
-    row_fold = np.repeat(fold, sizes)
-    chosen = np.repeat(_chosen(questions), sizes)
-    scores = np.zeros(len(right))
+    kept: set[str] = set()
+    shares: dict[str, float] = {}
+    left = list(range(len(every)))
+    turn = 0
+    while left and len({every[i][turn].source_id for i in left}) >= MIN_SOURCES:
+        now = [every[i][turn] for i in left]
+        away = []
+        for i, q, p in zip(left, now, _shares(now, seed + turn), strict=True):
+            key = float(p[q.answer])
+            stays = _coin(q.question_id) * key < float(p.min())
+            if i < len(test):
+                shares[q.question_id] = round(key, 6)
+                kept.update([q.question_id] if stays else ())
+            if not stays:
+                away.append(i)
+        turn += 1
+        left = [i for i in away if turn < len(every[i])]
+    return Thinned(frozenset(kept), shares)
+
+
+def _coin(identity: str) -> float:
+    """A number in [0, 1) that only the id decides."""
+    return int.from_bytes(hashlib.sha256(f"coin {identity}".encode()).digest()[:6], "big") / 2**48
+
+
+def _shares(questions: Sequence[Question], seed: int) -> list[Floats]:
+    """For each question the share of each of its options, by a model that was shown other source videos only."""
+    words = _Words.of(questions)
+    fold = np.array([_fold(q.source_id, seed) for q in questions])
+    scores = np.zeros(len(words.owner))
     for k in range(FOLDS):
-        train, test = np.nonzero((row_fold != k) & chosen)[0], row_fold == k
-        if not test.any():
-            continue
-        model = SGDClassifier(loss="log_loss", alpha=3e-5, max_iter=12, tol=None, random_state=seed, average=True)
-        model.fit(hashed[train], right[train])
-        scores[test] = model.decision_function(hashed[test])
-    return _shared_out(scores, sizes)
+        mine = fold[words.owner] == k
+        if mine.any() and not mine.all():
+            scores[mine] = words.scores(fold != k, mine)
+    return np.split(words.shares(scores), words.ends[:-1])
 
 
-def _shared_out(scores: NDArray[np.float64], sizes: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-    """The scores of all options as shares within each question, which has so many options."""
-    parts = (np.exp(own - own.max()) for own in np.split(scores, np.cumsum(sizes)[:-1]))
-    return [p / p.sum() for p in parts]
+def _fold(source_id: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {source_id}".encode()).digest()[:8], "big") % FOLDS
 
 
-def _known(q: Question) -> list[list[str]]:
-    """The contexts of each option; what it says beside the other options, and beside the objects of any question."""
-    family = q.template.partition("/")[0]
-    nouns = " ".join(re.findall(r"\bthe (\w+)", q.text.lower()))
-    keys = option_keys(q)
-    together = "; ".join(sorted(keys))
-    return [[*found, f"{family}|{k}|{together}", f"{k}|{nouns}"] for found, k in zip(contexts(q), keys, strict=True)]
+class _Words:
+    """The options of all questions as rows of a sparse matrix of features, one after the other."""
 
+    def __init__(self, matrix: object, sizes: Ints, answers: Ints) -> None:
+        self.matrix, self.sizes, self.ends = matrix, sizes, np.cumsum(sizes)
+        self.starts = self.ends - sizes
+        self.owner = np.repeat(np.arange(len(sizes)), sizes)
+        self.right = self.starts + answers
 
-def _counted(
-    questions: Sequence[Question], known: Sequence[list[list[str]]], seed: int
-) -> list[NDArray[np.float64]] | None:
-    """For each question the share that each of its options gets from counts in other source videos.
+    @classmethod
+    def of(cls, questions: Sequence[Question]) -> _Words:
+        try:
+            from sklearn.feature_extraction import FeatureHasher
+        except ModuleNotFoundError:
+            raise MissingExtra("the model of words that never sees a video", "quality") from None
+        hasher = FeatureHasher(1 << BITS, input_type="string", alternate_sign=False, dtype=np.float32)
+        matrix = hasher.transform(option for q in questions for option in features(q)).tocsr()
+        return cls(matrix, np.array([len(q.options) for q in questions]), np.array([q.answer for q in questions]))
 
-    An option has, for each context that it stands in, the rate at which such options were right there, over chance,
-    drawn towards 1 where few were seen; the rates are multiplied.
-    """
-    if len({q.source_id for q in questions}) < MIN_SOURCES:
-        return None
-    names: dict[str, int] = {"": 0}
-    coded = np.array([[names.setdefault(c, len(names)) for c in option] for q in known for option in q], np.int64)
-    sizes = np.array([len(q.options) for q in questions])
-    ends = np.cumsum(sizes)
-    right = np.zeros(int(ends[-1]), np.float64)
-    right[ends - sizes + np.array([q.answer for q in questions])] = 1.0
-    chance = np.repeat(1 / sizes, sizes)
-    fold = np.repeat([_number(q.source_id, seed) % FOLDS for q in questions], sizes)
-    score = np.zeros(len(right))
-    for column in coded.T:
-        for k in range(FOLDS):
-            theirs, mine = fold != k, fold == k
-            hits = np.bincount(column[theirs], weights=right[theirs], minlength=len(names))
-            fair = np.bincount(column[theirs], weights=chance[theirs], minlength=len(names))
-            lift = np.log((hits + PRIOR) / (fair + PRIOR))
-            lift[0] = 0.0
-            score[mine] += lift[column[mine]]
-    return _shared_out(score, sizes)
+    def shares(self, scores: Floats) -> Floats:
+        """The scores as shares within each question."""
+        e = np.exp(scores - np.maximum.reduceat(scores, self.starts)[self.owner])
+        out: Floats = e / np.add.reduceat(e, self.starts)[self.owner]
+        return out
 
+    def scores(self, shown: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Floats:
+        """Scores of the rows ``asked`` by a conditional logit of the questions ``shown``."""
+        from scipy.optimize import minimize
 
-def _chosen(questions: Sequence[Question]) -> NDArray[np.bool_]:
-    if len(questions) <= MOST:
-        return np.ones(len(questions), bool)
-    order = sorted(range(len(questions)), key=lambda i: questions[i].question_id)
-    out = np.zeros(len(questions), bool)
-    out[order[:MOST]] = True
-    return out
+        rows = shown[self.owner]
+        mine = self.matrix[rows]  # type: ignore[index]
+        used = np.unique(mine.indices)
+        mine = mine[:, used]
+        back = mine.T.tocsr()
+        part = _Words(mine, self.sizes[shown], (self.right - self.starts)[shown])
+        y = np.zeros(mine.shape[0])
+        y[part.right] = 1.0
 
+        def loss(w: Floats) -> tuple[float, Floats]:
+            p = part.shares((mine @ w.astype(np.float32)).astype(np.float64))
+            slope = (back @ (p - y).astype(np.float32)).astype(np.float64)
+            return float(-np.log(np.maximum(p[part.right], 1e-12)).sum() + RIDGE / 2 * (w @ w)), slope + RIDGE * w
 
-def _number(text: str, seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:8], "big")
+        best = minimize(loss, np.zeros(len(used)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+        out: Floats = self.matrix[asked][:, used] @ best.x  # type: ignore[index]
+        return out

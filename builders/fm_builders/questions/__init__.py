@@ -37,7 +37,8 @@ class Draft:
     """A question before it is measured: its wording family, arguments, and every option it could have.
 
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
-    (indices of candidates) the distractors are one whole set of these, so that their make-up tells nothing. Where the
+    (indices of candidates) the options are one whole set of these that holds the true one: where each of its members
+    could have been the true one as well, the make-up of the options tells nothing. Where the
     true one is among the ``usual`` (what most things do: go straight, keep their size), one draft in ``thin`` is asked,
     so that the commonest answer is no safe guess.
     """
@@ -76,9 +77,13 @@ KINDS: Registry[type[QuestionKind]] = Registry(
 
 @dataclass
 class Asked:
-    """What came of asking: the questions of one clip and the counted reasons for what was not asked."""
+    """What came of asking: the questions of one clip and the counted reasons for what was not asked.
+
+    ``again`` has further versions of the questions, which differ in their distractors alone.
+    """
 
     questions: list[Question] = field(default_factory=list)
+    again: list[Question] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
 
 
@@ -87,48 +92,60 @@ def seeded(*parts: Any) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big")
 
 
-def ask(m: Material, kinds: Sequence[str], *, seed: int, max_per_kind: int, max_per_clip: int) -> Asked:
+def ask(
+    m: Material, kinds: Sequence[str], *, seed: int, max_per_kind: int, max_per_clip: int, versions: int = 1
+) -> Asked:
     """The questions about one clip: of each kind in turn the next that can be proved, until there are enough.
 
-    At most ``max_per_kind`` of a kind and ``max_per_clip`` in all; the clip decides which kind begins. Drafts beyond
-    that are not looked at, so that a clip costs what its questions cost; ``dropped`` counts those that were.
+    At most ``max_per_kind`` of a kind and ``max_per_clip`` in all, each in up to ``versions``; the clip decides which
+    kind begins. Drafts beyond that are not looked at, so that a clip costs what its questions cost; ``dropped`` counts
+    those that were.
     """
     out = Asked()
-    rounds: dict[str, Iterator[Question]] = {}
+    rounds: dict[str, Iterator[list[Question]]] = {}
     for name in sorted(kinds, key=lambda name: seeded(seed, m.clip.clip_id, name)):
         kind = KINDS.load(name)()
         if m.camera == "unknown" or (kind.camera == "still" and m.camera != "static"):
             out.dropped["CameraMoving" if m.camera == "moving" else "CameraUnknown"] += 1
         else:
-            rounds[name] = _questions(kind, m, seed, out.dropped)
+            rounds[name] = _questions(kind, m, seed, versions, out.dropped)
+    found: list[list[Question]] = []
     for _ in range(max_per_kind):
         for name in tuple(rounds):
-            if len(out.questions) == max_per_clip:
+            if len(found) == max_per_clip:
                 break
             question = next(rounds[name], None)
             if question is None:
                 del rounds[name]
             else:
-                out.questions.append(question)
-    out.questions = _place_answers(sorted(out.questions, key=lambda q: q.question_id), seed)
+                found.append(question)
+    for first, *others in _place_answers(sorted(found, key=lambda v: v[0].question_id), seed):
+        out.questions.append(first)
+        out.again += others
     return out
 
 
-def _questions(kind: QuestionKind, m: Material, seed: int, dropped: Counter[str]) -> Iterator[Question]:
-    """The provable questions of a kind, each once, in the order of its drafts."""
+def _questions(
+    kind: QuestionKind, m: Material, seed: int, versions: int, dropped: Counter[str]
+) -> Iterator[list[Question]]:
+    """The provable questions of a kind in their versions, each once, in the order of its drafts."""
     made = set()
     for draft in kind.drafts(m):
-        question = _make(kind, m, draft, seed, dropped)
-        if question is not None and question.question_id not in made:
-            made.add(question.question_id)
-            yield question
+        verdicts = [measure(m.scene, c) for c in draft.candidates]
+        chosen = _choose(draft, verdicts, m.clip.clip_id, seed, versions, dropped)
+        made_of = (_make(kind, m, draft, verdicts, options, seed) for options in chosen)
+        worded = [q for q in made_of if q is not None]
+        if len(worded) < len(chosen):
+            dropped["AmbiguousReference"] += 1
+        elif worded and worded[0].question_id not in made:
+            made.add(worded[0].question_id)
+            yield worded
 
 
-def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Counter[str]) -> Question | None:
-    verdicts = [measure(m.scene, c) for c in draft.candidates]
-    chosen = _choose(draft, verdicts, m.clip.clip_id, seed, dropped)
-    if chosen is None:
-        return None
+def _make(
+    kind: QuestionKind, m: Material, draft: Draft, verdicts: Sequence[Verdict], chosen: Sequence[int], seed: int
+) -> Question | None:
+    """The question with these candidates as its options, the true one first; None if it cannot be worded."""
     words: dict[str, Any] = dict(draft.args)
     claims = {i: draft.candidates[i].claim for i in chosen}
     if claims[chosen[0]].frame == "stabilised":
@@ -139,7 +156,6 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
         text = stem(m.scene, template, words, draft.t0, draft.t1)
         said = {i: option_text(m.scene, template, words, claim, draft.t0, draft.t1) for i, claim in claims.items()}
     except BadTemplate:
-        dropped["AmbiguousReference"] += 1
         return None
     options = tuple(Option(said[i], claim, verdicts[i].rounded().margin) for i, claim in claims.items())
     args = canonical_json(words)
@@ -167,40 +183,50 @@ def _make(kind: QuestionKind, m: Material, draft: Draft, seed: int, dropped: Cou
 
 
 def _choose(
-    draft: Draft, verdicts: Sequence[Verdict], clip_id: str, seed: int, dropped: Counter[str]
-) -> list[int] | None:
-    """The true candidate and its distractors; None, and a counted reason, where the draft proves nothing."""
+    draft: Draft, verdicts: Sequence[Verdict], clip_id: str, seed: int, versions: int, dropped: Counter[str]
+) -> list[list[int]]:
+    """The true candidate and its distractors, in so many versions; none, and a counted reason, if it proves nothing."""
     true = [i for i, v in enumerate(verdicts) if v.true]
     if len(true) != 1:
         dropped["SmallMargin"] += 1
-        return None
+        return []
     if true[0] in draft.usual and seeded(seed, clip_id, draft.family, draft.args, draft.t0, draft.t1) % draft.thin:
         dropped["Commonplace"] += 1
-        return None
+        return []
     false = [i for i, v in enumerate(verdicts) if v.false]
-    if len(false) >= MAX_OPTIONS:
-        false.sort(key=lambda i: seeded(seed, draft.candidates[i].claim.as_list()))
     if draft.sets:
-        whole = [s for s in draft.sets if set(s) <= set(false)]
-        false = list(min(whole, key=lambda s: seeded(seed, clip_id, draft.args, draft.t0, s), default=()))
-    if len(false) < draft.min_options - 1:
+        whole = [s for s in draft.sets if true[0] in s and {*s} - {true[0]} <= {*false}]
+        whole.sort(key=lambda s: seeded(seed, clip_id, draft.args, draft.t0, draft.t1, s))
+        some = [[i for i in s if i != true[0]] for s in whole[:versions]]
+    elif len(false) < MAX_OPTIONS:
+        some = [false]
+    else:
+        false.sort(key=lambda i: seeded(seed, clip_id, draft.candidates[i].claim.as_list()))
+        n = MAX_OPTIONS - 1  # each version goes on where the one before ended
+        some = [[false[(n * v + j) % len(false)] for j in range(n)] for v in range(min(versions, len(false) // n + 1))]
+    if not some or len(some[0]) < draft.min_options - 1:
         dropped["NoDistractors"] += 1
-        return None
-    return [true[0], *false[: MAX_OPTIONS - 1]]
+        return []
+    return [[true[0], *others] for others in some]
 
 
-def _place_answers(questions: list[Question], seed: int) -> list[Question]:
+def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Question]]:
     """Shuffle the distractors by id, and give the key each letter in turn, from a start that the clip decides.
 
-    Within a clip the letters are then as even as they can be, and no row depends on any other clip.
+    Within a clip the letters are then as even as they can be, and no row depends on any other clip. The versions of a
+    question have the same letter.
     """
     out = []
     turns: Counter[int] = Counter()
-    for q in questions:
-        n = len(q.options)
-        place = (seeded(seed, q.clip_id, n) + turns[n]) % n
+    for versions in questions:
+        n = len(versions[0].options)
+        place = (seeded(seed, versions[0].clip_id, n) + turns[n]) % n
         turns[n] += 1
-        rest = sorted(q.options[1:], key=lambda o: seeded(seed, q.question_id, o.claim.as_list()))
-        options = (*rest[:place], q.options[0], *rest[place:])
-        out.append(replace(q, options=options, answer=place))
+        out.append([_placed(q, place, seed) for q in versions])
     return out
+
+
+def _placed(q: Question, place: int, seed: int) -> Question:
+    """The question with its key, which is its first option, at a place among the others."""
+    rest = sorted(q.options[1:], key=lambda o: seeded(seed, q.question_id, o.claim.as_list()))
+    return replace(q, options=(*rest[:place], q.options[0], *rest[place:]), answer=place)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from fm_builders.material import Material
-from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.view import VIEWS
 
 __all__ = ["CameraKind"]
+
+STILL = VIEWS.index("static")
+SETS = tuple((STILL, *three) for three in combinations([i for i in range(len(VIEWS)) if i != STILL], 3))
 
 
 class CameraKind(QuestionKind):
@@ -23,10 +27,4 @@ class CameraKind(QuestionKind):
         """One family for every window of the clip; that it stands still is always among the options."""
         for span in m.whole.with_halves():
             views = m.words("view", {}, VIEWS, span, "image")
-            still = VIEWS.index("static")
-            others = [i for i in range(len(VIEWS)) if i != still]
-            turn = seeded("view", m.clip.clip_id, span.t0) % len(others)
-            around = others[turn:] + others[:turn]
-            moving = tuple((still, *two) for two in zip(around, around[2:] + around[:2], strict=True))
-            resting = tuple(tuple(around[(i + k) % len(around)] for k in (0, 2, 5)) for i in range(len(around)))
-            yield Draft("view", {}, views, span.t0, span.t1, moving + resting, 4, (still,), 8)
+            yield Draft("view", {}, views, span.t0, span.t1, SETS, 4, (STILL,), 8)

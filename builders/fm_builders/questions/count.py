@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fm_builders.material import Material, Span
-from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims import measure
 from fm_hub.records import Frame
 from fm_hub.wording import UNNAMED
@@ -17,7 +17,7 @@ HIGHEST = 12
 
 
 class CountKind(QuestionKind):
-    """Numbers from 0 or 1 up to a few above the true one."""
+    """Four numbers in a row, of which the true one is any."""
 
     name = "count"
     type = "repetition count"
@@ -33,12 +33,10 @@ class CountKind(QuestionKind):
             # A class with a doubtful track is not counted: the doubtful one might be real, or not.
             # Things without a class of their own are not counted either: there is no telling what counts.
             if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
-                # "How many cars?" with one car in view asks nothing.
-                if sum(t.label == label for t in m.good) > 1:
-                    yield from numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1, "image")
+                yield from numbers(m, "at_once", {"label": label}, {"label": label}, m.whole, 1, "image")
                 # One object whose track broke would count twice: all tracks of the class must be seen at once.
                 n = sum(t.label == label for t in m.good)
-                if n > 1 and m.holds("at_once", {"label": label}, n, m.whole, "image"):
+                if m.holds("at_once", {"label": label}, n, m.whole, "image"):
                     yield from numbers(m, "moving_count", {"label": label}, {"label": label}, m.whole, 0, m.frame)
 
 
@@ -51,12 +49,11 @@ def numbers(
     lowest: int,
     frame: Frame,
 ) -> Iterator[Draft]:
-    """The number of something above ``lowest``, among four in a row of which it is any one."""
+    """The number of something, among four in a row of which it is any one; the ``lowest`` is seldom asked for."""
     value = measure(m.scene, m.propose(predicate, {**given, "is": 0}, span, frame)).value
-    if (
-        value == value and lowest < value <= HIGHEST
-    ):  # above the lowest: a number that must be the smallest is given away
-        # The four numbers start at any place that holds the true one: else the smallest would give it away.
-        low = int(value) - seeded(predicate, args, span.t0, span.t1) % min(4, int(value) - lowest + 1)
-        claims = m.words(predicate, given, range(low, low + 4), span, frame)
-        yield Draft(predicate, args, claims, span.t0, span.t1, min_options=4)
+    if value == value and lowest <= value <= HIGHEST:
+        low = max(lowest, int(value) - 3)
+        claims = m.words(predicate, given, range(low, int(value) + 4), span, frame)
+        rows = tuple(tuple(range(i, i + 4)) for i in range(len(claims) - 3))
+        usual = tuple(i for i in range(len(claims)) if low + i == lowest)
+        yield Draft(predicate, args, claims, span.t0, span.t1, rows, 4, usual)

@@ -8,7 +8,11 @@ from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.one import DIRECTIONS
 
-__all__ = ["DirectionKind"]
+__all__ = ["WAYS", "DirectionKind"]
+
+_N = len(DIRECTIONS)
+WAYS = tuple(tuple((i + k) % _N for k in range(4)) for i in range(_N)) + tuple(tuple(range(i, _N, 2)) for i in (0, 1))
+"""Options of a direction, as places among the eight: four in a row all round, or every other one."""
 
 
 class DirectionKind(QuestionKind):
@@ -24,7 +28,7 @@ class DirectionKind(QuestionKind):
         for track in m.good:
             for span in m.spans(track):
                 t0, t1, given, args = span.t0, span.t1, {"track": track.track_id}, {"a": track.track_id}
-                yield Draft("direction", args, m.words("direction", given, DIRECTIONS, span), t0, t1)
+                yield Draft("direction", args, m.words("direction", given, DIRECTIONS, span), t0, t1, WAYS, 4)
                 shapes = m.words("path", given, ("straight", "curved", "back-and-forth"), span)
                 shapes += m.words("moves", given, (False,), span)
                 yield Draft("path", args, shapes, t0, t1, min_options=4, usual=(0,))

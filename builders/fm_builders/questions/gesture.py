@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from fm_builders.material import Material
-from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims.body import GESTURES, LIMBS
 
 __all__ = ["GestureKind"]
 
-OPPOSITE = {
-    "bends-down": "straightens-up",
-    "sits-down": "stands-up",
-    "turns-away": "turns-to-camera",
-    **{f"raises-{s}-hand": f"lowers-{s}-hand" for s in ("left", "right")},
-}
-OPPOSITE |= {v: k for k, v in OPPOSITE.items()}
-SIDES = {"left": "right", "right": "left"}
+PAIRS = (
+    *(("raises-left-hand", "lowers-left-hand"), ("raises-right-hand", "lowers-right-hand")),
+    *(("waves-left-hand", "waves-right-hand"), ("bends-down", "straightens-up"), ("sits-down", "stands-up")),
+    *(("turns-away", "turns-to-camera"), ("jumps", "bends-down")),
+)
+SETS = tuple(
+    tuple(sorted(GESTURES.index(w) for w in (*one, *other)))
+    for one, other in combinations(PAIRS, 2)
+    if not {*one} & {*other}
+)
+"""Two pairs of opposites: options that hold one pair only would say that one of the two is right."""
 
 
 class GestureKind(QuestionKind):
@@ -35,29 +39,7 @@ class GestureKind(QuestionKind):
                 continue
             given, args = {"track": track.track_id}, {"a": track.track_id}
             for span in m.spans(track):
-                for word in GESTURES:
-                    if m.holds("gesture", given, word, span, "image"):
-                        words = _beside(word, seeded(track.track_id, span.t0, span.t1))
-                        claims = m.words("gesture", given, words, span, "image")
-                        yield Draft("gesture", args, claims, span.t0, span.t1, _pairs(len(claims)), 4)
+                if any(m.holds("gesture", given, word, span, "image") for word in GESTURES):
+                    claims = m.words("gesture", given, GESTURES, span, "image")
+                    yield Draft("gesture", args, claims, span.t0, span.t1, SETS, 4)
                 yield Draft("limb", args, m.words("limb", given, LIMBS, span, "image"), span.t0, span.t1, min_options=4)
-
-
-def _beside(word: str, seed: int) -> list[str]:
-    """The word, its opposite if it has one, and the pairs of opposites beside it, in an order of their own.
-
-    Options that hold one pair only would say that one of the two is right.
-    """
-    mirror = word.replace("left", "LEFT").replace("right", "left").replace("LEFT", "right")
-    own = OPPOSITE.get(word, mirror if mirror != word else "sits-down")
-    pairs = [("raises-left-hand", "lowers-left-hand"), ("raises-right-hand", "lowers-right-hand")]
-    pairs += [("waves-left-hand", "waves-right-hand"), ("bends-down", "straightens-up"), ("sits-down", "stands-up")]
-    pairs += [("turns-away", "turns-to-camera")]
-    rest = [p for p in pairs if word not in p and own not in p]
-    k = seed % len(rest)
-    return [word, own, *(w for pair in rest[k:] + rest[:k] for w in pair)]
-
-
-def _pairs(n: int) -> tuple[tuple[int, ...], ...]:
-    """The opposite of the answer, and one other pair."""
-    return tuple((1, i, i + 1) for i in range(2, n - 1, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, permutations
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,12 @@ __all__ = ["OrderKind", "events_of", "turn_of", "way_of"]
 
 LEAST_BOW = 0.05
 """Of the chord. Two ways that differ provably are twelve degrees apart, and nearly all bend more than this."""
-OPPOSITE = {w: next(o for o, d in DIRECTIONS.items() if abs(d - a) == 180.0) for w, a in DIRECTIONS.items()}
-ACROSS = {w: next(o for o, d in DIRECTIONS.items() if (d - a) % 360.0 == 90.0) for w, a in DIRECTIONS.items()}
+_WAYS = {round(a) % 360: w for w, a in DIRECTIONS.items()}
+MIRRORS = tuple(
+    {w: _WAYS[round(turn + sign * a) % 360] for w, a in DIRECTIONS.items()}
+    for turn, sign in ((180, 1), (0, -1), (180, -1), (90, -1), (-90, -1))
+)
+"""Turns and mirrors of the picture that undo themselves: of two ways and their image, either could be the true ones."""
 
 
 class OrderKind(QuestionKind):
@@ -70,22 +74,21 @@ def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:
     then = first and way_of(m, track, at, span.t1)
     pairs: list[tuple[str, str]] = []
     if first and then and first != then:
-        pool = dict.fromkeys((first, then, OPPOSITE[first], OPPOSITE[then], ACROSS[first], OPPOSITE[ACROSS[first]]))
-        pairs = [(first, then), (then, first)]
-        for x, y in combinations(pool, 2):
-            if {x, y} != {first, then}:
-                pairs += [(x, y), (y, x)]
+        images = {frozenset((a, b)): (a, b) for a, b in ((mirror[first], mirror[then]) for mirror in MIRRORS)}
+        images.pop(frozenset((first, then)), None)
+        for x, y in ((first, then), *images.values()):
+            pairs += [(x, y), (y, x)]
     turns = [{"track": track.track_id, "first": a, "then": b, "at": at} for a, b in pairs]
     candidates = m.each("sequence", turns, span)
     return Draft("sequence", {"a": track.track_id}, candidates, span.t0, span.t1, _mirrored(len(candidates)), 4)
 
 
 def _mirrored(n: int) -> tuple[tuple[int, ...], ...]:
-    """Candidates come in pairs of an order and its reverse; the first is true. A set: its reverse and one other pair.
+    """Candidates come in pairs of an order and its reverse; the first is true. A set: both, and one other pair.
 
     With a single pair among the options a reader would know that one of the two is right.
     """
-    return tuple((1, i, i + 1) for i in range(2, n - 1, 2))
+    return tuple((0, 1, i, i + 1) for i in range(2, n - 1, 2))
 
 
 def events_of(m: Material) -> list[tuple[dict[str, Any], Verdict]]:

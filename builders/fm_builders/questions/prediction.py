@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions.direction import WAYS
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.records import Track
 
@@ -42,7 +43,7 @@ class PredictionKind(QuestionKind):
     def _one(self, m: Material, track: Track, seen: Span, rest: Span) -> Iterator[Draft]:
         given, args = {"track": track.track_id}, {"a": track.track_id}
         ways = m.words("direction", given, tuple(DIRECTIONS), rest)
-        yield Draft("predict_direction", args, ways, seen.t0, seen.t1)
+        yield Draft("predict_direction", args, ways, seen.t0, seen.t1, WAYS, 4)
         if m.camera != "static":
             return
         motion = [m.propose(p, given, rest, "image") for p in ("stops", "starts")]

@@ -32,9 +32,9 @@ class RepetitionKind(QuestionKind):
                     given, args = {"track": track.track_id, "joint": joint}, {"a": track.track_id, "joint": joint}
                     yield from numbers(m, "repeats", given, args, span, 0, "image")
                     times = m.between("period", given, PERIODS, span, "image")
-                    yield Draft("period", args, times, span.t0, span.t1, _neighbours(len(times)), 4)
+                    yield Draft("period", args, times, span.t0, span.t1, _in_a_row(len(times)), 4)
 
 
-def _neighbours(n: int) -> tuple[tuple[int, ...], ...]:
+def _in_a_row(n: int) -> tuple[tuple[int, ...], ...]:
     """Any four of the bounds in a row."""
-    return tuple(tuple(j for j in range(i, i + 4) if j != k) for i in range(n - 3) for k in range(i, i + 4))
+    return tuple(tuple(range(i, i + 4)) for i in range(n - 3))

@@ -7,6 +7,7 @@ A coin that the question's own parts decide says whether a true or a false state
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 from fm_builders.material import Material, Span
@@ -19,6 +20,9 @@ from fm_hub.records import Frame, Track
 __all__ = ["WhetherKind"]
 
 SIDES = ("left", "right", "top", "bottom")
+_N = len(DIRECTIONS)
+AT_ALL = tuple((*three, _N) for i in (0, 1) for three in combinations(range(i, _N, 2), 3))
+"""Options of a direction that may be none, as places among the eight and then "none": three of every other, none."""
 
 
 class WhetherKind(QuestionKind):
@@ -65,9 +69,4 @@ def _at_all(m: Material, track: Track, span: Span) -> Draft:
     given = {"track": track.track_id}
     ways = m.words("direction", given, tuple(DIRECTIONS), span)
     rests = m.words("moves", given, (False,), span)
-    n = len(ways)
-    some = seeded("at all", track.track_id, span.t0) % n
-    around = [(some + k) % n for k in range(n)]
-    moving = tuple((n, *two) for two in zip(around, around[3:] + around[:3], strict=True))
-    resting = tuple(tuple(around[(i + k) % n] for k in (0, 3, 5)) for i in range(n))
-    return Draft("whether_moves", {"a": track.track_id}, [*ways, *rests], span.t0, span.t1, moving + resting, 4, (n,))
+    return Draft("whether_moves", {"a": track.track_id}, [*ways, *rests], span.t0, span.t1, AT_ALL, 4, (_N,))
