@@ -56,4 +56,4 @@ def numbers(
         claims = m.words(predicate, given, range(low, int(value) + 4), span, frame)
         rows = tuple(tuple(range(i, i + 4)) for i in range(len(claims) - 3))
         usual = tuple(i for i in range(len(claims)) if low + i == lowest)
-        yield Draft(predicate, args, claims, span.t0, span.t1, rows, 4, usual)
+        yield Draft(predicate, args, claims, span.t0, span.t1, rows, 4, usual, 8)
