@@ -17,7 +17,7 @@ from fm_hub.records import VISIBLE, Track
 __all__ = ["COLOURS", "coloured", "thumbnail"]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "grey", "white")
-SIDE = 192  # pixels of the long side of the pictures that colours are taken from
+SIDE = 384  # pixels of the long side of the pictures that colours are taken from
 LEAST_SIDE = 4  # pixels of a part of a box there
 OF_THE_BOX, OF_THE_FRAMES = 0.6, 0.7
 FEWEST = 5
