@@ -281,3 +281,57 @@ def test_the_numbers_are_frozen() -> None:
         )
     lines = ",\n".join(json.dumps(row) for row in rows)
     check_golden("claims.json", f'{{"claims_version": {CLAIMS_VERSION}, "claims": [\n{lines}\n]}}\n')
+
+
+def cut(track: Track, by: Any) -> Track:
+    """The track with the right side of each box where ``by(t)`` says, as far as that is within it."""
+    side = by(clock()[track.frame])
+    bbox = track.bbox.copy()
+    bbox[:, 2] = np.clip(side, bbox[:, 0] + 6, bbox[:, 2])
+    return replace(track, bbox=bbox)
+
+
+def test_what_is_uncovered_does_not_approach() -> None:
+    t = clock()
+    behind = make_track("behind", "car", t, rest((300, 180)), size=(120, 60))
+    before = make_track("before", "car", t, line((330, 180), (480, 180)), size=(160, 80))
+    shown = cut(behind, lambda s: 330 + 25 * s - 80)
+    scene = Scene.of(annotation([shown, before], t))
+    assert margin(scene, "depth", track=behind.track_id, **{"is": "approaches"}) < 2
+    assert margin(scene, "depth", track=behind.track_id, **{"is": "keeps"}) > -2
+    for way in DIRECTIONS:
+        assert margin(scene, "direction", track=behind.track_id, **{"is": way}) < 2, "its box grows to the right"
+    alone = Scene.of(annotation([make_track("behind", "car", t, rest((300, 180)), growth=0.9)], t))
+    assert margin(alone, "depth", track=behind.track_id, **{"is": "approaches"}) >= 2
+
+
+def test_who_bends_down_does_not_recede() -> None:
+    scene, x = one(rest((320, 180)), size=(40, 120))
+    (track,) = scene.tracks.values()
+    bbox = track.bbox.copy()
+    bbox[:, 1] = np.linspace(120, 190, len(bbox))
+    bent = Scene.of(annotation([replace(track, bbox=bbox)], clock()))
+    assert margin(bent, "depth", track=x, **{"is": "recedes"}) < 2
+    assert margin(bent, "depth", track=x, **{"is": "keeps"}) > -2
+
+
+def test_how_far_it_falls_is_not_what_the_smoothed_end_says() -> None:
+    # 1.4 s of a fall that goes on at the end: the last step alone is a twentieth of the height
+    t = clock()
+
+    def path(s: Any) -> Any:
+        return np.stack([np.full(len(s), 320.0), 40 + 45 * np.maximum(s - 4.1, 0) ** 2.2], 1)
+
+    track = make_track("x", "ball", t, path, size=(14, 14), jitter=0.0)
+    scene, true = Scene.of(annotation([track], t)), (path(t)[-1, 1] - 40) / HEIGHT
+    wrong = {"axis": "y", "lo": 0.0, "hi": round(true - 0.01, 3)}
+    assert margin(scene, "travels", track=track.track_id, **wrong) < 2
+
+
+def test_a_view_that_trembles_a_little_is_not_called_static() -> None:
+    t = clock()
+    a = annotation([make_track("x", "person", t, rest((320, 180)))], t)
+    sway = np.random.default_rng(3).normal(0, 1.0, len(t))
+    trembling = Scene.of(replace(a, camera=replace(a.camera, dx=np.diff(sway, prepend=0.0))))
+    assert margin(trembling, "view", **{"is": "static"}) < 2
+    assert margin(Scene.of(a), "view", **{"is": "static"}) >= 2

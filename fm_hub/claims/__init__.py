@@ -33,7 +33,7 @@ __all__ = [
     "tracks_of",
 ]
 
-CLAIMS_VERSION = 2
+CLAIMS_VERSION = 3
 ALMOST = DECIDED - 1e-6  # margins from here on are decided once they are rounded
 
 

@@ -54,16 +54,18 @@ def _start(v: Floats, t: Floats, tau: float, theta: float) -> Verdict:
     weakest = np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:])
     runs = np.nonzero(weakest >= theta)[0]
     if not len(runs):
-        return Verdict(math.nan, TIME_TOLERANCE, (float(weakest.max()) - theta) / tol)
+        fastest = (float(v.max()) - theta) / tol
+        return Verdict(math.nan, TIME_TOLERANCE, fastest) if fastest < 0 else UNCHECKED
     i = int(runs[0])
     if i < 4:
         return UNCHECKED
-    slow = np.maximum(np.maximum(v[:-2], v[1:-1]), v[2:]) < theta
-    rests = np.nonzero(slow[i + 1 :])[0]
-    if len(rests) and (runs > i + 1 + rests[0]).any():
-        return UNCHECKED  # a second start: "it starts" would not say which
+    fast = v >= theta + 2 * tol
+    if fast[i:].any():
+        full = i + int(fast[i:].argmax())
+        if not fast[full:].all() and (runs > full + int(fast[full:].argmin())).any():
+            return UNCHECKED  # perhaps a second start: "it starts" would not say which
     rest, go = (theta - med(v[:i])) / tol, (med(v[i : i + 5]) - theta) / tol
-    return Verdict(float(t[i + 1]), TIME_TOLERANCE, min(rest, go, (float(t[i + 1] - t[0]) - 0.3) / 0.1))
+    return Verdict(float(t[i + 1]), TIME_TOLERANCE, min(rest, go, (float(t[i + 1] - t[0]) - 0.4) / 0.1))
 
 
 def enters(scene: Scene, args: Args, claim: Claim) -> Verdict:

@@ -54,7 +54,9 @@ def _episode(scene: Scene, of: Args, claim: Claim) -> Stretch | None:
     w = scene.window(of["track"], claim.t0, claim.t1, claim.frame)
     if w is None:
         return None
-    return _motion(w) if of["episode"] == "moves" else _sight(w)
+    if of["episode"] == "seen":
+        return _sight(w)
+    return None if w.cut else _motion(w)
 
 
 @measured

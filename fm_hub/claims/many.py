@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fm_hub.claims.one import angle_off, heading
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import measured, med, med_point, third, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both, three_way, trend
+from fm_hub.claims.series import mean, measured, med, med_point, third, thirds
+from fm_hub.claims.verdict import UNCHECKED, Verdict, agree, both, three_way, trend
 from fm_hub.claims.window import Pair
-from fm_hub.records import Claim
+from fm_hub.records import Claim, Floats
 
 __all__ = ["SIDES", "at_once", "distance_change", "moving_count", "order_change", "relation", "speed_order"]
 
@@ -50,17 +50,20 @@ def order_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
     pair = _pair(scene, args, claim)
     if pair is None:
         return UNCHECKED
-    first, middle, last = _sides(pair)
-    parts = [first * (1 if args["from"] == "right" else -1), last * (1 if args["to"] == "right" else -1)]
-    if args["from"] == args["to"]:
-        parts.append(middle * (1 if args["to"] == "right" else -1))
-    return Verdict(last / scene.width, pair.tau / scene.width, min(parts) / pair.tau)
+    margins = []
+    for first, middle, last in _sides(pair):
+        parts = [first * (1 if args["from"] == "right" else -1), last * (1 if args["to"] == "right" else -1)]
+        if args["from"] == args["to"]:
+            parts.append(middle * (1 if args["to"] == "right" else -1))
+        margins.append(min(parts) / pair.tau)
+    return Verdict(_sides(pair)[0][2] / scene.width, pair.tau / scene.width, agree(*margins))
 
 
 @measured
-def _sides(pair: Pair) -> tuple[float, float, float]:
-    first, middle, last = map(med, thirds(pair.delta[:, 0]))
-    return first, middle, last
+def _sides(pair: Pair) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """How far ``a`` is to the right of ``b`` over the thirds: by the medians, and by the means."""
+    a, b, c = thirds(pair.delta[:, 0])
+    return (med(a), med(b), med(c)), (mean(a), mean(b), mean(c))
 
 
 def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -71,11 +74,15 @@ def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _distances(pair: Pair) -> dict[str, Verdict]:
-    first, middle, last = (max(med(part), 1e-6) for part in thirds(pair.apart))
-    q, m = math.log(last / first), math.log(middle / first)
-    tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
-    margins = zip(("apart", "closer", "same"), trend(q, m, math.log(1.3), tol), strict=True)
-    return {word: Verdict(q, tol, margin) for word, margin in margins}
+    def margins(middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:
+        first, middle, last = (max(middle_of(part), 1e-6) for part in thirds(pair.apart))
+        q, m = math.log(last / first), math.log(middle / first)
+        tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
+        return q, tol, trend(q, m, math.log(1.3), tol)
+
+    (q, tol, usual), (_, _, means) = margins(med), margins(mean)
+    words = zip(("apart", "closer", "same"), usual, means, strict=True)
+    return {word: Verdict(q, tol, agree(m, other)) for word, m, other in words}
 
 
 def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:

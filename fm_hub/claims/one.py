@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import jitter, measured, med, med_point, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both, trend
+from fm_hub.claims.series import jitter, mean, measured, med, med_point, thirds
+from fm_hub.claims.verdict import UNCHECKED, Verdict, agree, both, trend
 from fm_hub.claims.window import Window
-from fm_hub.records import Claim
+from fm_hub.records import Claim, Floats
 
 __all__ = ["DIRECTIONS", "angle_off", "bow", "depth", "direction", "heading", "legs_share", "lengths", "moves", "path"]
 __all__ += ["region", "reversals", "sequence", "speed", "speed_change", "travels"]
@@ -61,13 +61,18 @@ def direction(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _directions(w: Window) -> dict[str, Verdict]:
-    length, extent = w.length, max(w.extent, 1e-6)
-    delta = max(3.0, math.degrees(math.atan2(w.tau, length)))
-    angle = heading(w.d)
-    far = (length - 0.06 * w.scene.diagonal) / w.tau
-    direct = (length / extent - 0.7) / max(0.05, w.tau / extent)
-    off = {word: (22.5 - angle_off(angle, centre)) / delta for word, centre in DIRECTIONS.items()}
-    return {word: both(Verdict(angle, delta, m), far, direct) for word, m in off.items()}
+    extent, angle = max(w.extent, 1e-6), heading(w.d)
+    delta = max(3.0, math.degrees(math.atan2(w.tau, w.length)))
+
+    def margin(d: tuple[float, float], centre: float) -> float:
+        far = (math.hypot(*d) - 0.06 * w.scene.diagonal) / w.tau
+        direct = (math.hypot(*d) / extent - 0.7) / max(0.05, w.tau / extent)
+        return min((22.5 - angle_off(heading(d), centre)) / delta, far, direct)
+
+    return {
+        word: Verdict(angle, delta, agree(margin(w.d, centre), margin(w.ends, centre)))
+        for word, centre in DIRECTIONS.items()
+    }
 
 
 def path(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -111,8 +116,8 @@ def travels(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if w is None:
         return UNCHECKED
     i, side = (0, scene.width) if args["axis"] == "x" else (1, scene.height)
-    q, tol = abs(w.d[i]) / side, w.tau / side
-    return Verdict(q, tol, min(q - args["lo"], args["hi"] - q) / tol)
+    q, raw, tol = abs(w.d[i]) / side, abs(w.ends[i]) / side, w.tau / side
+    return Verdict(q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw))))
 
 
 def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -121,9 +126,9 @@ def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if w is None:
         return UNCHECKED
     own = _own_length(w)
-    q = w.length / own
+    q, raw = w.length / own, math.hypot(*w.ends) / own
     tol = max(0.1 * q, w.tau / own)
-    return Verdict(q, tol, min(q - args["lo"], args["hi"] - q) / tol)
+    return Verdict(q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw))))
 
 
 @measured
@@ -159,13 +164,24 @@ def depth(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _depths(w: Window) -> dict[str, Verdict]:
-    g = np.log(w.s[w.whole])
-    if len(g) < 5:
-        return dict.fromkeys(("approaches", "recedes", "keeps"), UNCHECKED)
-    first, middle, last = map(med, thirds(g))
-    tol = max(0.1, 2 * jitter(g))
-    margins = trend(last - first, middle - first, math.log(1.4), tol)
-    return {n: Verdict(last - first, tol, m) for n, m in zip(("approaches", "recedes", "keeps"), margins, strict=True)}
+    """By the size, and by width and height alike: what bends or turns changes one of them."""
+    words = ("approaches", "recedes", "keeps")
+    if int(w.clear.sum()) < 5:
+        return dict.fromkeys(words, UNCHECKED)
+    sides = np.log(np.maximum(w.bbox[:, 2:] - w.bbox[:, :2], 1.0))
+    if w.grown is not None:
+        sides = sides + np.log(w.grown)[:, None]
+    out: list[Verdict] = []
+    for g in (np.log(w.s), *sides.T):
+        g = g[w.clear]
+        first, middle, last = map(med, thirds(g))
+        tol = max(0.1, 2 * jitter(g))
+        margins = trend(last - first, middle - first, math.log(1.4), tol)
+        if not out:
+            out = [Verdict(last - first, tol, m) for m in margins]
+        else:
+            out = [Verdict(v.value, v.tolerance, agree(v.margin, m)) for v, m in zip(out, margins, strict=True)]
+    return dict(zip(words, out, strict=True))
 
 
 def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -188,11 +204,16 @@ def speed_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
 @measured
 def _paces(w: Window) -> dict[str, Verdict]:
     floor = w.tau / w.seconds
-    a, middle, b = (max(med(part), floor) for part in thirds(w.speeds))
-    q, m = math.log(b / a), math.log(middle / a)
-    tol = max(0.12, math.hypot(3 * w.tau / (a * w.seconds), 3 * w.tau / (b * w.seconds)))
-    margins = zip(("speeds-up", "slows-down", "steady"), trend(q, m, math.log(1.6), tol), strict=True)
-    return {word: both(Verdict(q, tol, m), w.moves) for word, m in margins}
+
+    def margins(middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:
+        a, middle, b = (max(middle_of(part), floor) for part in thirds(w.speeds))
+        q, m = math.log(b / a), math.log(middle / a)
+        tol = max(0.15, math.hypot(3 * w.tau / (a * w.seconds), 3 * w.tau / (b * w.seconds)))
+        return q, tol, trend(q, m, math.log(1.6), tol)
+
+    (q, tol, usual), (_, _, means) = margins(med), margins(mean)
+    words = zip(("speeds-up", "slows-down", "steady"), usual, means, strict=True)
+    return {word: both(Verdict(q, tol, agree(m, other)), w.moves) for word, m, other in words}
 
 
 def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:

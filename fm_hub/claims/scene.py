@@ -82,6 +82,47 @@ class Scene:
         """The frames in which a track was seen."""
         return self.sightings(track.track_id)[0]
 
+    def hidden(self, track_id: str) -> Floats:
+        """(N,) how far, in pixels, the middle of each sighting's box may lie off, for what of the thing is not seen.
+
+        A box is cut at the frame's border, and where the box of another track comes near. The nearest sighting in time
+        that is not tells how large it would be; where there is none, the largest.
+        """
+        key = ("hidden", track_id)
+        if key not in self.memo:
+            self.memo[key] = self._off(track_id)
+        off: Floats = self.memo[key]
+        return off
+
+    def _off(self, track_id: str) -> Floats:
+        frames, bbox = self.sightings(track_id)
+        size = np.array([self.width, self.height])
+        cut = ((bbox[:, :2] <= 0.01 * size) | (bbox[:, 2:] >= 0.99 * size)).any(axis=1)
+        others = self._boxes[[k for k, name in enumerate(self.tracks) if name != track_id]][:, frames]
+        common = np.minimum(bbox[:, 2:], others[..., 2:]) - np.maximum(bbox[:, :2], others[..., :2])
+        cut |= (common > -0.01 * self.diagonal).all(axis=2).any(axis=0)  # what is not there is not near
+        sides = bbox[:, 2:] - bbox[:, :2]
+        clear = np.flatnonzero(~cut)
+        if not len(clear):
+            large = sides.max(axis=0, initial=0.0)
+        else:
+            t = self.t[frames]
+            after = np.minimum(np.searchsorted(clear, np.arange(len(frames))), len(clear) - 1)
+            near = np.stack([clear[np.maximum(after - 1, 0)], clear[after]])
+            large = sides[near[np.abs(t[near] - t).argmin(axis=0), np.arange(len(frames))]]
+        grown = np.maximum((sides / np.maximum(large, 1.0)).max(axis=1, initial=1.0), 1.0)  # it comes nearer as it goes
+        missing = np.maximum(large * grown[:, None] - sides, 0.0)
+        return np.where(cut, np.hypot(missing[:, 0], missing[:, 1]) / 2, 0.0)
+
+    @cached_property
+    def _boxes(self) -> Floats:
+        """(tracks, F, 4) the boxes of the sightings, not a number elsewhere."""
+        out = np.full((len(self.tracks), len(self.t), 4), np.nan)
+        for k, name in enumerate(self.tracks):
+            frames, bbox = self.sightings(name)
+            out[k, frames] = bbox
+        return out
+
     def window(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
         """The supported samples of a track, or None where a claim cannot be checked."""
         key = (track_id, t0, t1, frame)
@@ -97,7 +138,7 @@ class Scene:
         frames = frames[at]
         if len(frames) < MIN_SAMPLES or self.t[frames[-1]] - self.t[frames[0]] < MIN_SECONDS:
             return None
-        w = Window(self, frames, bbox[at], stabilised=frame == "stabilised")
+        w = Window(self, frames, bbox[at], self.hidden(track_id)[at], stabilised=frame == "stabilised")
         return w if w.known else None
 
     def pair(self, a: str, b: str, t0: float, t1: float, frame: str) -> Pair | None:

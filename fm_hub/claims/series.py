@@ -14,7 +14,7 @@ import numpy as np
 
 from fm_hub.records import Floats
 
-__all__ = ["jitter", "longest", "measured", "med", "med_point", "smooth", "third", "thirds", "turning_points"]
+__all__ = ["jitter", "longest", "mean", "measured", "med", "med_point", "smooth", "third", "thirds", "turning_points"]
 
 MAD_TO_SIGMA = 1.4826
 ROOT = math.sqrt(1.5)
@@ -49,6 +49,11 @@ def med(x: Floats) -> float:
     y = np.sort(x)
     n = len(y)
     return float(y[n // 2] + y[(n - 1) // 2]) / 2
+
+
+def mean(x: Floats) -> float:
+    """The mean of a series (N,), N ≥ 1."""
+    return float(x.mean())
 
 
 def med_point(x: Floats) -> tuple[float, float]:

@@ -107,7 +107,7 @@ def tips(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _tips(w: Window) -> dict[str, Verdict]:
-    box = w.bbox[w.whole]
+    box = w.bbox[w.clear]
     if len(box) < 5:
         return dict.fromkeys(("over", "up"), UNCHECKED)
     sides = np.maximum(box[:, 2:] - box[:, :2], 1.0)

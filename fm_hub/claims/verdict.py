@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DECIDED", "UNCHECKED", "Verdict", "both", "difficulty", "three_way", "trend"]
+__all__ = ["DECIDED", "UNCHECKED", "Verdict", "agree", "both", "difficulty", "three_way", "trend"]
 
 DECIDED = 2.0
 """A claim is true at margin ≥ 2 and false at margin ≤ −2; between, nothing is asked."""
@@ -54,6 +54,11 @@ def both(lead: Verdict, *margins: float) -> Verdict:
     """A conjunction: the smallest margin, with the lead part's value and tolerance."""
     parts = (lead.margin, *margins)
     return Verdict(lead.value, lead.tolerance, math.nan if any(map(math.isnan, parts)) else min(parts))
+
+
+def agree(m: float, other: float) -> float:
+    """The margin of what two measures say: of one mind, the smaller one's; else none."""
+    return math.copysign(min(abs(m), abs(other)), m) if m * other > 0 else 0.0 * m * other
 
 
 def three_way(q: float, theta: float, tol: float) -> tuple[float, float, float]:

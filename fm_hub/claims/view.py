@@ -65,7 +65,10 @@ def _views(scene: Scene, t0: float, t1: float) -> dict[str, Verdict]:
     tremble = max(_tremble(parts["x"][0]), _tremble(parts["y"][0]))
     small = (0.08 - max(abs(net["x"]), abs(net["y"]))) / 0.01
     shakes = Verdict(tremble, 0.001, (tremble - 0.005) / 0.001)
-    return out | {"shakes": both(shakes, small), "static": both(Verdict(span["x"], 0.01, still), -shakes.margin)}
+    return out | {
+        "shakes": both(shakes, small),
+        "static": both(Verdict(span["x"], 0.01, still), (0.003 - tremble) / 0.001),
+    }
 
 
 def _straight(net: float, span: float, tol: float) -> float:

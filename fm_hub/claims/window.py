@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_hub.claims.series import jitter, legs, med, smooth, turning_points
+from fm_hub.claims.verdict import agree
 from fm_hub.records import Floats
 
 if TYPE_CHECKING:
@@ -28,22 +29,25 @@ MOVES_SHARE = 0.06
 class Window:
     """The visible samples of one track in one window."""
 
-    def __init__(self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, *, stabilised: bool) -> None:
+    def __init__(
+        self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, hidden: Floats, *, stabilised: bool
+    ) -> None:
         self.scene = scene
         self.memo: dict[Any, Any] = {}
         self.frames = frames
         self.bbox = bbox
+        self.hidden = hidden
         self.t: Floats = scene.t[frames]
         self.c: Floats = (bbox[:, :2] + bbox[:, 2:]) / 2
         wh = bbox[:, 2:] - bbox[:, :2]
         self.s: Floats = np.sqrt(np.maximum(wh[:, 0] * wh[:, 1], 1.0))
+        self.plain = self.s
         self.known = True
         self.grown: Floats | None = None
         if stabilised and len(frames):
             self.known = scene.view_known(int(frames[-1]))
-            plain = self.s
-            self.c, self.s = scene.carry_back(frames, self.c, plain)
-            self.grown = self.s / plain
+            self.c, self.s = scene.carry_back(frames, self.c, self.plain)
+            self.grown = self.s / self.plain
 
     @cached_property
     def path(self) -> Floats:
@@ -59,7 +63,8 @@ class Window:
     def tau(self) -> float:
         """The tolerance of place, pixels."""
         noise, floor, share = 2 * jitter(self.c), 0.005 * self.scene.diagonal, 0.03 * self.size
-        return math.sqrt(noise * noise + floor * floor + share * share)
+        hidden = float(self.hidden.max())
+        return math.sqrt(noise * noise + floor * floor + share * share + hidden * hidden)
 
     @cached_property
     def d(self) -> tuple[float, float]:
@@ -73,6 +78,12 @@ class Window:
         return math.hypot(*self.d)
 
     @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The displacement from the first to the last centre, not smoothed: a median of three lags behind a motion."""
+        x, y = (self.c[-1] - self.c[0]).tolist()
+        return x, y
+
+    @cached_property
     def extent(self) -> float:
         """``E``: the diagonal of the box around the smoothed path."""
         return math.hypot(*(self.path.max(axis=0) - self.path.min(axis=0)).tolist())
@@ -84,8 +95,9 @@ class Window:
 
     @property
     def moves(self) -> float:
-        """The margin of "it moves"."""
-        return (self.extent - MOVES_SHARE * self.scene.diagonal) / self.tau
+        """The margin of "it moves"; it does not where even the ends, not smoothed, are close to each other."""
+        least = MOVES_SHARE * self.scene.diagonal
+        return agree((self.extent - least) / self.tau, (max(self.extent, math.hypot(*self.ends)) - least) / self.tau)
 
     @cached_property
     def _axes(self) -> Floats:
@@ -136,6 +148,12 @@ class Window:
         x1, y1, x2, y2 = self.bbox.T
         wide, high = self.scene.width, self.scene.height
         out: NDArray[np.bool_] = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
+        return out
+
+    @cached_property
+    def clear(self) -> NDArray[np.bool_]:
+        """(N,) samples whose box shows nearly all of the thing."""
+        out: NDArray[np.bool_] = self.whole & (self.hidden <= 0.05 * self.plain)
         return out
 
     @cached_property

@@ -85,6 +85,7 @@ class Sample(NamedTuple):
     y: float
     s: float
     box: tuple[float, float, float, float]
+    h: float = 0.0  # how far its middle may lie off, for what is hidden
 
 
 class View(NamedTuple):
@@ -280,6 +281,42 @@ def find_track(scene: Scene, track_id: str) -> Track:
 
 def visible_samples(scene: Scene, track: Track) -> list[Sample]:
     """All visible samples of a track in the clip, as in the image, in order of time."""
+    samples = sights(scene, track)
+    near = [k for k in samples if not is_cut(scene, track, k)]
+    out = []
+    for k in samples:
+        if k in near:
+            out.append(k)
+            continue
+        wide, high = k.box[2] - k.box[0], k.box[3] - k.box[1]
+        if near:
+            box = min(near, key=lambda other: (abs(other.t - k.t), other.t)).box
+            w, h = box[2] - box[0], box[3] - box[1]
+        else:
+            w, h = max(j.box[2] - j.box[0] for j in samples), max(j.box[3] - j.box[1] for j in samples)
+        e = max(1.0, wide / max(w, 1.0), high / max(h, 1.0))
+        out.append(k._replace(h=math.sqrt(max(0.0, w * e - wide) ** 2 + max(0.0, h * e - high) ** 2) / 2.0))
+    return out
+
+
+def is_cut(scene: Scene, track: Track, sample: Sample) -> bool:
+    """Whether the box ends at the border, or comes near a box of another track in the same frame."""
+    if not is_whole(scene, sample):
+        return True
+    for other in scene["tracks"]:
+        if other["track_id"] == track["track_id"]:
+            continue
+        for k in sights(scene, other):
+            if k.frame == sample.frame:
+                common_x = min(k.box[2], sample.box[2]) - max(k.box[0], sample.box[0])
+                common_y = min(k.box[3], sample.box[3]) - max(k.box[1], sample.box[1])
+                if min(common_x, common_y) > -0.01 * diagonal(scene):
+                    return True
+    return False
+
+
+def sights(scene: Scene, track: Track) -> list[Sample]:
+    """The same, without what is hidden of them."""
     samples: list[Sample] = []
     for frame, box, state in zip(track["frame"], track["bbox"], track["state"], strict=True):
         if state != VISIBLE:
@@ -371,7 +408,8 @@ def jitter(samples: list[Sample]) -> float:
 def tau(scene: Scene, samples: list[Sample]) -> float:
     sigma = jitter(samples)
     med_s = med([k.s for k in samples])
-    return math.sqrt((2.0 * sigma) ** 2 + (0.005 * diagonal(scene)) ** 2 + (0.03 * med_s) ** 2)
+    hidden = max(k.h for k in samples)
+    return math.sqrt((2.0 * sigma) ** 2 + (0.005 * diagonal(scene)) ** 2 + (0.03 * med_s) ** 2 + hidden**2)
 
 
 def spread(values: list[float]) -> float:
@@ -390,8 +428,22 @@ def duration(samples: list[Sample]) -> float:
     return samples[-1].t - samples[0].t
 
 
+def raw_displacement(samples: list[Sample]) -> Point:
+    return minus(centres(samples)[-1], centres(samples)[0])
+
+
+def agree(m: float, other: float) -> float:
+    """The smaller one of two margins of one sign; 0 where they contradict each other."""
+    if m > 0.0 and other > 0.0:
+        return min(m, other)
+    if m < 0.0 and other < 0.0:
+        return max(m, other)
+    return 0.0
+
+
 def m_moves(scene: Scene, samples: list[Sample]) -> float:
-    return (extent(smoothed(samples)) - 0.06 * diagonal(scene)) / tau(scene, samples)
+    big_e, least, place = extent(smoothed(samples)), 0.06 * diagonal(scene), tau(scene, samples)
+    return agree((big_e - least) / place, (max(big_e, norm(raw_displacement(samples))) - least) / place)
 
 
 def along(path: list[Point]) -> list[float]:
@@ -529,14 +581,15 @@ def check_direction(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
     path = smoothed(samples)
     place = tau(view.scene, samples)
-    d = displacement(path)
-    length = norm(d)
     big_e = max(extent(path), 1e-6)
-    delta = max(3.0, math.degrees(math.atan2(place, length)))
-    lead = (22.5 - abs(wrap(angle(d) - DIRECTIONS[args["is"]]))) / delta
-    far = (length - 0.06 * diagonal(view.scene)) / place
-    direct = (length / big_e - 0.7) / max(0.05, place / big_e)
-    return angle(d), delta, min(lead, far, direct)
+    delta = max(3.0, math.degrees(math.atan2(place, norm(displacement(path)))))
+    margins = []
+    for d in (displacement(path), raw_displacement(samples)):
+        lead = (22.5 - abs(wrap(angle(d) - DIRECTIONS[args["is"]]))) / delta
+        far = (norm(d) - 0.06 * diagonal(view.scene)) / place
+        direct = (norm(d) / big_e - 0.7) / max(0.05, place / big_e)
+        margins.append(min(lead, far, direct))
+    return angle(displacement(path)), delta, agree(*margins)
 
 
 def bend(path: list[Point]) -> float:
@@ -577,13 +630,11 @@ def check_path(view: View, args: dict[str, Any]) -> Result:
 
 def check_travels(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
-    d = displacement(smoothed(samples))
-    place = tau(view.scene, samples)
-    if args["axis"] == "x":
-        q, tol = abs(d[0]) / width(view.scene), place / width(view.scene)
-    else:
-        q, tol = abs(d[1]) / height(view.scene), place / height(view.scene)
-    return q, tol, min(q - args["lo"], args["hi"] - q) / tol
+    axis, side = (0, width(view.scene)) if args["axis"] == "x" else (1, height(view.scene))
+    q = abs(displacement(smoothed(samples))[axis]) / side
+    raw = abs(raw_displacement(samples)[axis]) / side
+    tol = tau(view.scene, samples) / side
+    return q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw)))
 
 
 def check_region(view: View, args: dict[str, Any]) -> Result:
@@ -614,16 +665,31 @@ def is_whole(scene: Scene, sample: Sample) -> bool:
 
 def check_depth(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
-    whole = [k for k in samples if is_whole(view.scene, k)]
-    if len(whole) < 5:
-        raise CannotCheck("fewer than 5 whole samples")
-    g = [math.log(k.s) for k in whole]
-    part = third(len(g))
-    q = med(g[-part:]) - med(g[:part])
-    m = med(middle(g)) - med(g[:part])
-    tol = max(0.1, 2.0 * 1.4826 * med(second_differences(g)) / math.sqrt(1.5))
+    clear = [k for k in samples if is_clear(view.scene, k)]
+    if len(clear) < 5:
+        raise CannotCheck("fewer than 5 clear samples")
     which = {"approaches": 1, "recedes": -1, "keeps": 0}[args["is"]]
-    return q, tol, trend(q, m, math.log(1.4), tol, which)
+    grown = [k.s / plain_size(k) for k in clear]
+    wide = [math.log(max(k.box[2] - k.box[0], 1.0) * z) for k, z in zip(clear, grown, strict=True)]
+    high = [math.log(max(k.box[3] - k.box[1], 1.0) * z) for k, z in zip(clear, grown, strict=True)]
+    results = []
+    for g in ([math.log(k.s) for k in clear], wide, high):
+        part = third(len(g))
+        q = med(g[-part:]) - med(g[:part])
+        m = med(middle(g)) - med(g[:part])
+        tol = max(0.1, 2.0 * 1.4826 * med(second_differences(g)) / math.sqrt(1.5))
+        results.append((q, tol, trend(q, m, math.log(1.4), tol, which)))
+    margin = agree(agree(results[0][2], results[1][2]), results[2][2])
+    return results[0][0], results[0][1], margin
+
+
+def plain_size(k: Sample) -> float:
+    """The size as in the image."""
+    return math.sqrt(max((k.box[2] - k.box[0]) * (k.box[3] - k.box[1]), 1.0))
+
+
+def is_clear(scene: Scene, k: Sample) -> bool:
+    return is_whole(scene, k) and k.h <= 0.05 * plain_size(k)
 
 
 def need_whole(scene: Scene, samples: list[Sample]) -> None:
@@ -654,13 +720,17 @@ def check_speed_change(view: View, args: dict[str, Any]) -> Result:
     v = speeds(samples)
     part = third(len(v))
     eps = place / big_t
-    a = max(med(v[:part]), eps)
-    b = max(med(v[-part:]), eps)
-    q = math.log(b / a)
-    m = math.log(max(med(middle(v)), eps) / a)
-    tol = max(0.12, math.sqrt((3.0 * place / (a * big_t)) ** 2 + (3.0 * place / (b * big_t)) ** 2))
     which = {"speeds-up": 1, "slows-down": -1, "steady": 0}[args["is"]]
-    return q, tol, min(trend(q, m, math.log(1.6), tol, which), m_moves(view.scene, samples))
+    results = []
+    for middle_of in (med, statistics.fmean):
+        a = max(middle_of(v[:part]), eps)
+        b = max(middle_of(v[-part:]), eps)
+        q = math.log(b / a)
+        m = math.log(max(middle_of(middle(v)), eps) / a)
+        tol = max(0.15, math.sqrt((3.0 * place / (a * big_t)) ** 2 + (3.0 * place / (b * big_t)) ** 2))
+        results.append((q, tol, trend(q, m, math.log(1.6), tol, which)))
+    margin = agree(results[0][2], results[1][2])
+    return results[0][0], results[0][1], min(margin, m_moves(view.scene, samples))
 
 
 def check_reversals(view: View, args: dict[str, Any]) -> Result:
@@ -704,18 +774,20 @@ def start_of(scene: Scene, samples: list[Sample]) -> Result:
         if v[i] >= theta and v[i + 1] >= theta and v[i + 2] >= theta:
             if i < 4:
                 raise CannotCheck("fewer than 4 speeds before the start")
-            for r in range(i + 1, len(v) - 2):
-                if v[r] < theta and v[r + 1] < theta and v[r + 2] < theta:
+            full = [g for g in range(i, len(v)) if v[g] >= theta + 2.0 * tol_v]
+            for r in range(full[0] + 1 if full else len(v), len(v)):
+                if v[r] < theta + 2.0 * tol_v:
                     for j in range(r + 1, len(v) - 2):
                         if v[j] >= theta and v[j + 1] >= theta and v[j + 2] >= theta:
                             raise CannotCheck("a second start")
             t_i = samples[i + 1].t
             rest = (theta - med(v[:i])) / tol_v
             motion = (med(v[i : i + 5]) - theta) / tol_v
-            wait = (t_i - samples[0].t - 0.3) / 0.1
+            wait = (t_i - samples[0].t - 0.4) / 0.1
             return t_i, 0.2, min(rest, motion, wait)
-    best = max(min(v[j], v[j + 1], v[j + 2]) for j in range(len(v) - 2))
-    return NAN, 0.2, (best - theta) / tol_v
+    if max(v) >= theta:
+        raise CannotCheck("it may start")
+    return NAN, 0.2, (max(v) - theta) / tol_v
 
 
 def check_starts(view: View, args: dict[str, Any]) -> Result:
@@ -792,27 +864,36 @@ def check_relation(view: View, args: dict[str, Any]) -> Result:
 def check_order_change(view: View, args: dict[str, Any]) -> Result:
     delta, tau_ab = common_samples(view, args["a"], args["b"])
     part = third(len(delta))
-    x_first = med([p[0] for p in delta[:part]])
     x_last = med([p[0] for p in delta[-part:]])
     sign_from = 1.0 if args["from"] == "right" else -1.0
     sign_to = 1.0 if args["to"] == "right" else -1.0
     w = width(view.scene)
-    parts = [sign_from * x_first, sign_to * x_last]
-    if args["from"] == args["to"]:
-        parts.append(sign_to * med([p[0] for p in delta[part : len(delta) - part]]))
-    return x_last / w, tau_ab / w, min(parts) / tau_ab
+    margins = []
+    for middle_of in (med, statistics.fmean):
+        parts = [
+            sign_from * middle_of([p[0] for p in delta[:part]]),
+            sign_to * middle_of([p[0] for p in delta[-part:]]),
+        ]
+        if args["from"] == args["to"]:
+            parts.append(sign_to * middle_of([p[0] for p in delta[part : len(delta) - part]]))
+        margins.append(min(parts) / tau_ab)
+    return x_last / w, tau_ab / w, agree(*margins)
 
 
 def check_distance_change(view: View, args: dict[str, Any]) -> Result:
     delta, tau_ab = common_samples(view, args["a"], args["b"])
     part = third(len(delta))
-    d_first = max(med([norm(p) for p in delta[:part]]), 1e-6)
-    d_last = max(med([norm(p) for p in delta[-part:]]), 1e-6)
-    q = math.log(d_last / d_first)
-    m = math.log(max(med(middle([norm(p) for p in delta])), 1e-6) / d_first)
-    tol = max(0.08, math.sqrt((tau_ab / d_first) ** 2 + (tau_ab / d_last) ** 2))
+    apart = [norm(p) for p in delta]
     which = {"closer": -1, "apart": 1, "same": 0}[args["is"]]
-    return q, tol, trend(q, m, math.log(1.3), tol, which)
+    results = []
+    for middle_of in (med, statistics.fmean):
+        d_first = max(middle_of(apart[:part]), 1e-6)
+        d_last = max(middle_of(apart[-part:]), 1e-6)
+        q = math.log(d_last / d_first)
+        m = math.log(max(middle_of(middle(apart)), 1e-6) / d_first)
+        tol = max(0.08, math.sqrt((tau_ab / d_first) ** 2 + (tau_ab / d_last) ** 2))
+        results.append((q, tol, trend(q, m, math.log(1.3), tol, which)))
+    return results[0][0], results[0][1], agree(results[0][2], results[1][2])
 
 
 def check_speed_order(view: View, args: dict[str, Any]) -> Result:

@@ -19,6 +19,7 @@ from oracle.slow_claims import (
     extent,
     med,
     minus,
+    need_whole,
     norm,
     smoothed,
     speeds,
@@ -229,6 +230,7 @@ def episode(view: View, of: dict[str, Any]) -> tuple[float, float, float]:
         return spell
     samples = supported_samples(view, of["track"])
     if of["episode"] == "moves":
+        need_whole(view.scene, samples)
         return moving(view, samples)
     gap = max(samples[k + 1].t - samples[k].t for k in range(len(samples) - 1)) - step_of(view.scene)
     return samples[0].t, samples[-1].t, (0.45 - gap) / 0.1

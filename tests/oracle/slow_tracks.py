@@ -11,6 +11,7 @@ from oracle.slow_claims import (
     Sample,
     Scene,
     View,
+    agree,
     bend,
     both_axes,
     centres,
@@ -23,12 +24,13 @@ from oracle.slow_claims import (
     find_track,
     height,
     in_window,
-    is_whole,
+    is_clear,
     jitter,
     legs,
     m_moves,
     med,
     norm,
+    raw_displacement,
     second_differences,
     smoothed,
     speeds,
@@ -86,7 +88,8 @@ def check_lengths(view: View, args: dict[str, Any]) -> Result:
     length = max(med(own), 1.0)
     q = norm(displacement(smoothed(samples))) / length
     tol = max(0.1 * q, tau(view.scene, samples) / length)
-    return q, tol, min(q - args["lo"], args["hi"] - q) / tol
+    raw = norm(raw_displacement(samples)) / length
+    return q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw)))
 
 
 def across_share(path: list[Point]) -> tuple[float, float, list[float]]:
@@ -174,9 +177,9 @@ def check_winding(view: View, args: dict[str, Any]) -> Result:
 
 
 def check_tips(view: View, args: dict[str, Any]) -> Result:
-    whole = [k for k in supported_samples(view, args["track"]) if is_whole(view.scene, k)]
+    whole = [k for k in supported_samples(view, args["track"]) if is_clear(view.scene, k)]
     if len(whole) < 5:
-        raise CannotCheck("fewer than 5 whole samples")
+        raise CannotCheck("fewer than 5 clear samples")
     g = []
     for k in whole:
         x1, y1, x2, y2 = k.box
@@ -339,7 +342,7 @@ def check_view(view: View, args: dict[str, Any]) -> Result:
         return q, 0.001, min(trembling, (0.08 - max(abs(net["x"]), abs(net["y"]))) / 0.01)
     if args["is"] == "static":
         still = min((bounds[n] / 2.5 - span[n]) / tols[n] for n in rates)
-        return span["x"], 0.01, min(still, -trembling)
+        return span["x"], 0.01, min(still, (0.003 - q) / 0.001)
     name, way = {
         "right": ("x", 1.0),
         "left": ("x", -1.0),
