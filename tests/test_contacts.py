@@ -155,3 +155,14 @@ def test_two_hands_that_meet_are_one_contact() -> None:
 def test_nothing_gives_nothing() -> None:
     assert contacts() == []
     assert contacts(hand(REACH)) == []
+
+
+def test_a_small_hand_that_trembles_by_more_than_its_size_still_touches() -> None:
+    small = make_track("hand", "hand", T, through((0, 40, 200), (1, *STILL), (6, *STILL)), size=(9, 9), jitter=3.5)
+    found = contacts(small, thing(through((0, *STILL)), size=(26, 26), jitter=3.5))
+    assert span(found, "touch") == pytest.approx((1.0, 6.0), abs=0.6)
+
+
+def test_what_hovers_at_an_edge_and_moves_nothing_does_not_touch() -> None:
+    hovers = through((0, 60, 200), (2, 280, 200), (4, 280, 200), (6, 60, 200))
+    assert contacts(hand(hovers), thing(through((0, *STILL)))) == [], "their boxes share a few pixels"

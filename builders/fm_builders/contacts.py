@@ -7,7 +7,7 @@ For each frame in which both tracks are there, and in units of the hand's size (
 
 * the **gap** between the hand's points and the thing's box (between the boxes where there are no points), negative
   inside, smoothed by a running median of five;
-* the **slip**: how fast the two centres move against each other;
+* the **slip**: how fast the two centres move against each other, within 0.4 s, and more than trembling boxes do;
 * whether the thing **goes along**: within half a second it moves, as seen against the background, and the hand with it.
 
 A touch begins where the gap falls to `NEAR` and ends where it rises above `APART`; it is believed if the slip is small
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from fm_builders.boxes import area, centre
 from fm_builders.trackers.two_stage import GROUPS
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import smooth
+from fm_hub.claims.series import jitter, smooth
 from fm_hub.records import LOST, VISIBLE, Camera, Contact, Frames, Keypoints, Track
 
 __all__ = ["HANDS", "find_contacts"]
@@ -39,6 +39,8 @@ GOES_BY_ITSELF = {"animal", "vehicle", "cycle"}
 TOO_LARGE = 6.0  # hands: the longer side of a thing's box, above which an overlap says nothing (a couch, a car)
 NEAR, APART = 0.05, 0.25  # hands
 SLOW = 1.2  # hands a second: a hand that stays with a thing, as it reaches, turns and regrips
+SLIP_WINDOW, TREMBLES = 0.4, 2.0  # seconds; deviations of the boxes' trembling
+WITHIN, FOR_A_WHILE = 0.2, 0.2  # sizes of the thing; share of a touch
 LEAST_TOUCH, LEAST_SLOW = 0.25, 0.5  # seconds; share of a touch
 ALONG_WINDOW = 0.5  # seconds
 ALONG_LEAST = 0.2  # sizes of the thing, within the window: less is jitter
@@ -150,11 +152,15 @@ class _Meeting:
         """The touches, each followed by its holds."""
         if len(self.frame) < 3:
             return
-        slow, along = smooth(self._slip()[:, None])[:, 0] <= SLOW, self._along()
+        slow, (along, pushed) = self._slow(), self._along()
         for start, stop in self._near():
-            inside = slice(start, stop)
             held = self._held(start, stop, slow, along)
-            stays = slow[inside].mean() >= LEAST_SLOW and not self.hand.whole_body
+            stays = slow[start:stop].mean() >= LEAST_SLOW and not self.hand.whole_body
+            moved = self._lasts(pushed | along, start, stop)
+            stays = stays and (moved or self._reaches_into(start, stop))
+            if stays:  # it comes by and it goes: then nothing touches yet, or no more
+                still = start + np.flatnonzero(slow[start:stop] | along[start:stop])
+                start, stop = int(still[0]), int(still[-1]) + 1
             if self.t[stop - 1] - self.t[start] < LEAST_TOUCH or not (stays or held):
                 continue
             if held and self.hand.whole_body:
@@ -181,6 +187,12 @@ class _Meeting:
         if start is not None:
             yield start, len(gap)
 
+    def _reaches_into(self, start: int, stop: int) -> bool:
+        """Whether the hand is well within the thing's box for a while: beside or before it, its edge is crossed too."""
+        inside = slice(start, stop)
+        share = smooth((self._gap() / np.sqrt(np.maximum(area(self.b), 16.0)))[:, None])[inside, 0]
+        return bool(np.quantile(share, FOR_A_WHILE) <= -WITHIN)
+
     def _gap(self) -> Floats:
         """Pixels from the hand's second nearest point, or else its box, to the thing's box; below 0 inside."""
         apart = np.maximum(self.a[:, :2] - self.b[:, 2:], self.b[:, :2] - self.a[:, 2:])
@@ -191,22 +203,31 @@ class _Meeting:
         near = np.sort(_signed(outside), axis=1)[:, 1]
         return np.where(np.isnan(near), boxes, near)
 
-    def _slip(self) -> Floats:
-        """Hands a second at which the two centres move against each other."""
-        between = smooth(centre(self.a) - centre(self.b))
-        step = np.gradient(between, self.t, axis=0)
-        speed: Floats = np.linalg.norm(step, axis=1) / self.size
-        return speed
+    def _slow(self) -> Bools:
+        """Whether the two centres hardly move against each other: what boxes that tremble would show is no motion.
 
-    def _along(self) -> Bools:
-        """Whether the thing goes where the hand goes, and is not pushed."""
+        A small hand far away trembles by more than its size.
+        """
+        raw = centre(self.a) - centre(self.b)
+        between, (lo, hi) = smooth(raw), self._around(SLIP_WINDOW)
+        step, seconds = between[hi] - between[lo], np.maximum(self.t[hi] - self.t[lo], 1e-6)
+        slip = smooth((np.linalg.norm(step, axis=1) / seconds)[:, None])[:, 0]
+        slow: Bools = slip <= SLOW * self.size + TREMBLES * jitter(raw) / SLIP_WINDOW
+        return slow
+
+    def _around(self, seconds: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(N,) each: the first and the last frame within a window of some seconds around every one."""
+        lo = np.searchsorted(self.t, self.t - seconds / 2 - 1e-6)
+        return lo, np.searchsorted(self.t, self.t + seconds / 2 + 1e-6) - 1
+
+    def _along(self) -> tuple[Bools, Bools]:
+        """Whether the thing goes where the hand goes, and is not pushed; whether it is."""
         if self.scene.camera.label == "unknown":
-            return np.zeros(len(self.t), bool)
+            return np.zeros(len(self.t), bool), np.zeros(len(self.t), bool)
         extent = np.sqrt(np.maximum(area(self.b), 16.0))
         a, _ = self.scene.carry_back(self.frame, smooth(centre(self.a)), extent)
         b, _ = self.scene.carry_back(self.frame, smooth(centre(self.b)), extent)
-        lo = np.searchsorted(self.t, self.t - ALONG_WINDOW / 2 - 1e-6)
-        hi = np.searchsorted(self.t, self.t + ALONG_WINDOW / 2 + 1e-6) - 1
+        lo, hi = self._around(ALONG_WINDOW)
         way, slip = b[hi] - b[lo], np.linalg.norm((b - a)[hi] - (b - a)[lo], axis=1)
         length = np.linalg.norm(way, axis=1)
         unknown = np.cumsum(~self.scene.camera.ok)[self.frame]
@@ -214,14 +235,18 @@ class _Meeting:
         goes &= self.t[hi] - self.t[lo] < 2 * ALONG_WINDOW
         away = b - a
         cosine = (way * away).sum(1) / np.maximum(length * np.linalg.norm(away, axis=1), 1e-9)
-        along: Bools = goes & ~((cosine > AHEAD) & (_shared(self.a, self.b) < INSIDE))
-        return along
+        pushed = (cosine > AHEAD) & (_shared(self.a, self.b) < INSIDE)
+        return goes & ~pushed, goes & pushed
+
+    def _lasts(self, so: Bools, start: int, stop: int) -> bool:
+        """Whether something is so for long enough to be no chance."""
+        step = np.diff(self.t, append=self.t[-1])
+        return bool(step[start:stop][so[start:stop]].sum() >= LEAST_ALONG)
 
     def _held(self, start: int, stop: int, slow: Bools, along: Bools) -> tuple[int, int] | None:
         """The part of a touch in which the thing is held."""
         moving = start + np.flatnonzero(along[start:stop])
-        step = np.diff(self.t, append=self.t[-1])
-        if not len(moving) or step[moving].sum() < LEAST_ALONG:
+        if not len(moving) or not self._lasts(along, start, stop):
             return None
         first, end = int(moving[0]), int(moving[-1]) + 1
         while first > start and slow[first - 1]:
