@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 WHAT = ("reach", "grasp", "lift", "rotate", "release")
 THINGS = {"block": "box", "ball": "sphere", "can": "cylinder"}
 HALF = 0.03
+CLEAR = 0.09  # above the thing, where the hand only reaches for it
 REACH, HELD = 0.46, 0.42  # from the mount of the forearm to the tips of the fingers, and to what they close on
 HOME = (0.0, 0.02, 0.62)
 BEND = {"FFJ2": 0.85, "FFJ1": 0.9, "FFJ0": 0.5, "MFJ2": 0.85, "MFJ1": 0.9, "MFJ0": 0.5, "RFJ2": 0.85, "RFJ1": 0.9}
@@ -78,14 +79,15 @@ def film(seed: int, number: int) -> Film:
         quat = np.zeros(4)
         mujoco().mju_mulQuat(quat, yaw(turn), flip)
         rig.place("mount", (x, y, z), quat)
+        closed = float(plan.close.at(t)[0][0])
         for joint, most in BEND.items():
-            rig.joint(f"h/robot0:{joint}", most * float(plan.close.at(t)[0][0]))
+            rig.joint(f"h/robot0:{joint}", most * closed)
         place, angle = plan.thing_at(t)
         rig.place("thing 1", place, yaw(angle))
         for i, (a, b) in enumerate(others[: len(kinds) - 1]):
             rig.place(f"thing {i + 2}", (a, b, HALF))
 
-    bodies = {"hand": "mount", **{name: name for name in names if name != "hand"}}
+    bodies = {"hand": "h/robot0:wrist", **{name: name for name in names if name != "hand"}}
     stage = Stage(lambda: compiled(text, [("mount", HAND, "h/")]), bodies, eye, script, _points)
 
     def shoot(pictures: bool) -> Iterator[Shot]:
@@ -101,31 +103,37 @@ def film(seed: int, number: int) -> Film:
         events=plan.events,
         view=view_of(eye, kind, frame_times(seconds)[::EVERY], fixed_points(1.2, 0.8)),
         shoot=shoot,
-        touches=plan.touches,
+        touches=[replace(c, t1=min(c.t1, seconds)) for c in plan.touches],
         points={"hand": "hand21"},
         tags={"what": what, "camera": kind},
     )
 
 
 def _plan(rng: np.random.Generator, what: str, spot: tuple[float, float]) -> _Plan:
+    """From the side to above the thing; unless it is only reached for, down around it, and what then is done.
+
+    What goes on at the end has no end here.
+    """
     x, y = spot
     start = float(rng.uniform(0.5, 1.0))
     side = float(rng.choice([-1, 1]))
-    mount = Route((x - side * 0.22, y, HOME[2], 0.0)).rest(start).go((x, y, REACH + HALF, 0.0), 1.3, "eased")
+    mount = Route((x - side * 0.22, y, HOME[2], 0.0)).rest(start).go((x, y, REACH + HALF + CLEAR, 0.0), 1.3, "eased")
     close = Route((0.15,)).until(mount.time)
     thing = Route((x, y, HALF))
     events = [Event("reaches", "hand", start, mount.time, "thing 1")]
     if what == "reach":
         mount.rest(0.8).go((x - side * 0.22, y, HOME[2], 0.0), 1.3, "eased")
         return _Plan(mount, close, thing, None, events, [])
-    t0 = mount.time + 0.5
-    close.go((1.0,), 0.5)
+    mount.go((x, y, REACH + HALF, 0.0), 0.5, "eased")
+    around, t0 = mount.time - 0.1, mount.time + 0.5
+    close.until(mount.time).go((1.0,), 0.5)
     mount.go((x, y, HELD + HALF, 0.0), 0.5).rest(0.1)  # down a little as the fingers bend
     events.append(Event("grasps", "hand", t0 - 0.5, t0, "thing 1"))
+    held = Touch("hand", "thing 1", "hold", t0, math.inf)
+    touched = Touch("hand", "thing 1", "touch", around, math.inf)
     if what == "grasp":
         mount.rest(1.2)
-        end = mount.time
-        return _Plan(mount, close, thing, (t0, end + 9), events, [Touch("hand", "thing 1", "hold", t0, end)])
+        return _Plan(mount, close, thing, (t0, math.inf), events, [touched, held])
     high = HELD + HALF + float(rng.uniform(0.1, 0.16))
     lifted = mount.time
     mount.go((x, y, high, 0.0), 1.0, "eased")
@@ -139,13 +147,15 @@ def _plan(rng: np.random.Generator, what: str, spot: tuple[float, float]) -> _Pl
         over = float(np.clip(x + side * 0.2, -0.25, 0.25))
         mount.go((over, y, high, 0.0), 1.3, "eased").go((over, y, HELD + HALF, 0.0), 0.9, "eased")
         t1 = mount.time + 0.1
-        close.until(t1).go((0.15,), 0.4)
-        mount.rest(0.1).go((over, y, REACH + HALF, 0.0), 0.5).rest(0.1).go((over, y, HOME[2], 0.0), 1.0, "eased")
-        events.append(Event("releases", "hand", t1, t1 + 0.4, "thing 1"))
-        return _Plan(mount, close, thing, (t0, t1), events, [Touch("hand", "thing 1", "hold", t0, t1)])
+        close.until(t1).go((0.15,), 0.3)
+        mount.rest(0.4)
+        leaves = mount.time + 0.2  # so long the finger tips are beside it as they rise
+        mount.go((over - side * 0.22, y, HOME[2], 0.0), 1.0, "eased")
+        events.append(Event("releases", "hand", t1, t1 + 0.3, "thing 1"))
+        contacts = [replace(touched, t1=leaves), replace(held, t1=t1)]
+        return _Plan(mount, close, thing, (t0, t1), events, contacts)
     mount.rest(0.8)
-    end = mount.time
-    return _Plan(mount, close, thing, (t0, end + 9), events, [Touch("hand", "thing 1", "hold", t0, end)])
+    return _Plan(mount, close, thing, (t0, math.inf), events, [touched, held])
 
 
 def _points(rig: Rig) -> Mapping[str, Floats]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fm_builders.simulate.stage import mujoco
 from fm_hub.errors import MissingExtra
 
@@ -16,6 +18,7 @@ FETCH = ("gymnasium_robotics", "envs/assets/fetch/reach.xml", "robot0:base_link"
 HAND = ("gymnasium_robotics", "envs/assets/hand/reach.xml", "robot0:hand mount")
 HUMANOID = ("dm_control", "suite/humanoid.xml", "torso")
 
+CELLS = 16  # along the longest side of a mesh: its vertices are drawn no closer than this
 SETTINGS = ("njmax", "nconmax", *(f"nuser_{x}" for x in ("jnt", "site", "tendon", "actuator", "sensor")))
 
 
@@ -23,7 +26,7 @@ def compiled(text: str, guests: Sequence[tuple[str, tuple[str, str, str], str]])
     """The model of a text, with the body of a package hung on each named mocap body of it.
 
     A guest is (body to hang on, where it is from, prefix of its names). What would let it fall is taken off, and so
-    are its cameras and lights. Raises :class:`~fm_hub.errors.MissingExtra` where the package is not installed.
+    are its cameras, lights and skies. Raises :class:`~fm_hub.errors.MissingExtra` where the package is not installed.
     """
     m = mujoco()
     spec = m.MjSpec.from_string(text)
@@ -32,7 +35,8 @@ def compiled(text: str, guests: Sequence[tuple[str, tuple[str, str, str], str]])
         for setting in SETTINGS:  # nothing is simulated; settings that differ would only be warned of
             setattr(spec, setting, getattr(guest, setting))
         spec.option.timestep, spec.option.iterations = guest.option.timestep, guest.option.iterations
-        for thing in (*guest.cameras, *guest.lights):
+        skies = [x for x in guest.textures if x.type == m.mjtTexture.mjTEXTURE_SKYBOX]
+        for thing in (*guest.cameras, *guest.lights, *skies):
             guest.delete(thing)
         body = guest.body(root)
         for joint in list(body.joints):
@@ -41,7 +45,32 @@ def compiled(text: str, guests: Sequence[tuple[str, tuple[str, str, str], str]])
         body.pos, body.quat = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)
         body.alt.type, body.alt.euler = m.mjtOrientation.mjORIENTATION_QUAT, (0.0, 0.0, 0.0)
         spec.body(mount).add_frame().attach_body(body, prefix, "")
-    return spec.compile()
+    model = spec.compile()
+    for mesh in range(model.nmesh):
+        _coarsen(model, mesh)
+    return model
+
+
+def _coarsen(model: Any, mesh: int) -> None:
+    """Draw a mesh with fewer triangles, in place: vertices that lie in one cell of a grid become one of them.
+
+    The meshes of real robots are made for a close look: at 320 pixels most of a frame's time went into triangles that
+    are smaller than a pixel.
+    """
+    vertex, face = int(model.mesh_vertadr[mesh]), int(model.mesh_faceadr[mesh])
+    vertices = np.array(model.mesh_vert[vertex : vertex + int(model.mesh_vertnum[mesh])])
+    rows = slice(face, face + int(model.mesh_facenum[mesh]))
+    faces = np.array(model.mesh_face[rows])
+    cell = float(np.ptp(vertices, axis=0).max()) / CELLS
+    _, first, of = np.unique(np.floor(vertices / cell), axis=0, return_index=True, return_inverse=True)
+    joined = first[of.reshape(-1)][faces]
+    kept = np.flatnonzero((joined != np.roll(joined, 1, axis=1)).all(1))
+    _, alone = np.unique(np.sort(joined[kept], axis=1), axis=0, return_index=True)
+    kept = kept[np.sort(alone)]
+    few = slice(face, face + len(kept))
+    normals, places = (np.array(a[rows])[kept] for a in (model.mesh_facenormal, model.mesh_facetexcoord))
+    model.mesh_face[few], model.mesh_facenormal[few], model.mesh_facetexcoord[few] = joined[kept], normals, places
+    model.mesh_facenum[mesh] = len(kept)
 
 
 def _folder(package: str) -> Path:

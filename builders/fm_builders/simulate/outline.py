@@ -96,10 +96,10 @@ class Outlines:
 
 
 def _extreme(model: Any, mesh: int) -> Floats:
-    """The vertices of a mesh that stand out in some direction."""
-    first, count = int(model.mesh_vertadr[mesh]), int(model.mesh_vertnum[mesh])
-    vertices = np.array(model.mesh_vert[first : first + count], float)
-    if count <= MOST_VERTICES:
+    """The vertices of a mesh, of those that are drawn, that stand out in some direction."""
+    first, face, count = (int(a[mesh]) for a in (model.mesh_vertadr, model.mesh_faceadr, model.mesh_facenum))
+    vertices = np.array(model.mesh_vert[first + np.unique(model.mesh_face[face : face + count])], float)
+    if len(vertices) <= MOST_VERTICES:
         return vertices
     turn = np.arange(200) * np.pi * (3 - np.sqrt(5))  # a spiral over the sphere, evenly spread
     z = 1 - (np.arange(200) + 0.5) / 100

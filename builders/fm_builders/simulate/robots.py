@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,7 @@ WHAT = ("reach", "push", "pick", "place", "slide")
 TABLE = 0.42  # its height
 HALF = 0.035  # of a thing on it
 ARM = ("shoulder_pan", "shoulder_lift", "upperarm_roll", "elbow_flex", "forearm_roll", "wrist_flex", "wrist_roll")
+NEARLY = 2e-4  # metres and a third of radians: so close the gripper is where it was planned to be
 BEGIN = (0.2, 0.9, 0.0, 0.9, 0.0, 0.9, 0.0)  # the arm before it is put anywhere: bent, the gripper down
 BASE = (0.45, 0.75, 0.0)
 THINGS = {"block": "box", "ball": "sphere", "can": "cylinder"}
@@ -42,7 +44,7 @@ def film(seed: int, number: int) -> Film:
     seconds = math.ceil(max(hand.time, thing.time)) + 0.5 * float(rng.integers(0, 2))
     hand.until(seconds)
     thing.until(seconds)
-    names = {"arm": "robot arm", **{f"thing {i + 1}": kind for i, kind in enumerate(kinds)}}
+    names = {"arm": "robot arm", "gripper": "gripper", **{f"thing {i + 1}": kind for i, kind in enumerate(kinds)}}
     eye, kind = _eye(rng, seconds)
     text = model_text(rng, _room(rng, kinds), ground="0.45 0.42 0.4", sky="0.6 0.65 0.7", scale=1.2)
     grid = np.arange(round(seconds * 10) + 1) / 10
@@ -61,7 +63,8 @@ def film(seed: int, number: int) -> Film:
         for i, place in enumerate(others):
             rig.place(f"thing {i + 2}", place)
 
-    bodies = {"arm": "r/robot0:shoulder_pan_link", **{name: name for name in names if name != "arm"}}
+    bodies = {name: name for name in names}
+    bodies |= {"arm": "r/robot0:shoulder_pan_link", "gripper": "r/robot0:gripper_link"}
     stage = Stage(lambda: compiled(text, [("base", FETCH, "r/")]), bodies, eye, script)
 
     def shoot(pictures: bool) -> Iterator[Shot]:
@@ -77,7 +80,8 @@ def film(seed: int, number: int) -> Film:
         events=[*events, *thing.events("thing 1")],
         view=view_of(eye, kind, frame_times(seconds)[::EVERY], fixed_points(3, 1.5)),
         shoot=shoot,
-        touches=touches,
+        touches=[replace(c, t1=min(c.t1, seconds)) for c in touches],
+        parents={"gripper": "arm"},
         tags={"what": what, "camera": kind},
     )
 
@@ -97,7 +101,10 @@ def _spots(rng: np.random.Generator, count: int, way: Floats) -> list[tuple[floa
 def _plan(
     rng: np.random.Generator, what: str, spot: tuple[float, float, float]
 ) -> tuple[Route, Route, Route, list[Event], list[Touch]]:
-    """The routes of the gripper's tip, of the first thing and of the fingers (metres apart from the middle)."""
+    """The routes of the gripper's tip, of the first thing and of the fingers (metres apart from the middle).
+
+    A contact that goes on at the end has no end here.
+    """
     home = (1.1, 0.75, TABLE + 0.35)
     x, y, z = spot
     above = (x, y, TABLE + 0.28)
@@ -124,15 +131,16 @@ def _plan(
             grip.until(t1).go((0.05,), 0.3)
             hand.rest(0.3).go((x, goal_y, z + 0.25), 0.7, "eased")
             events.append(Event("places", "arm", t1 - 0.9, t1, name))
+            touches += [Touch("gripper", name, "touch", t0, t1 + 0.3), Touch("gripper", name, "hold", t0 + 0.3, t1)]
         else:
-            t1 = hand.time + 0.6
             hand.rest(0.6)
             thing.rest(0.6)
-        touches.append(Touch("arm", name, "hold", t0, t1))
+            touches += [Touch("gripper", name, "touch", t0, math.inf)]
+            touches += [Touch("gripper", name, "hold", t0 + 0.3, math.inf)]
         return hand, thing, grip, events, touches
     grip.rest(0.1).go((0.0,), 0.4)
     side = math.copysign(1.0, goal_y - y)
-    behind = (x, y - side * (HALF + 0.045), z + 0.02)
+    behind = (x, y - side * (HALF + 0.07), z + 0.02)
     hand.go((behind[0], behind[1], TABLE + 0.28), 1.2, "eased").go(behind, 0.8, "eased")
     if what == "reach":
         hand.rest(0.8).go(home, 1.0, "eased")
@@ -144,14 +152,14 @@ def _plan(
     if what == "push":
         hand.go((x, goal_y - side * (HALF + 0.02), z + 0.02), 1.6)
         thing.go((x, goal_y, z), 1.6)
-        touches.append(Touch("arm", name, "touch", t0, hand.time))
+        touches.append(Touch("gripper", name, "touch", t0, math.inf))
         events.append(Event("pushes", "arm", t0, hand.time, name))
         hand.rest(0.5)
     else:  # a short push, and it goes on by itself
-        hand.go((x, y + side * 0.06 - side * (HALF + 0.02), z + 0.02), 0.3).rest(0.8)
-        thing.go((x, y + side * 0.06, z), 0.3).go((x, goal_y, z), 1.3, "down")
-        touches.append(Touch("arm", name, "touch", t0, t0 + 0.3))
-        events.append(Event("slides", name, t0 + 0.3, thing.time))
+        hand.go((x, y + side * 0.1 - side * (HALF + 0.02), z + 0.02), 0.5).rest(0.8)
+        thing.go((x, y + side * 0.1, z), 0.5).go((x, goal_y, z), 0.9, "down")
+        touches.append(Touch("gripper", name, "touch", t0, t0 + 0.5))
+        events.append(Event("slides", name, t0 + 0.5, thing.time))
     return hand, thing, grip, events, touches
 
 
@@ -175,7 +183,9 @@ def _arm_angles(tips: Floats) -> Floats:
             m.mj_comPos(model, data)
             m.mj_jacSite(model, data, move, turn, site)
             axis = np.array(data.site_xmat[site]).reshape(3, 3)[:, 0]  # along the fingers
-            error = np.concatenate([tip - data.site_xpos[site], 0.3 * np.cross(axis, [0.0, 0.0, -1.0])])
+            error = np.concatenate([tip - data.site_xpos[site], [-0.3 * axis[1], 0.3 * axis[0], 0.0]])  # axis x down
+            if np.abs(error).max() < NEARLY:
+                break
             jacobian = np.concatenate([move[:, column], 0.3 * turn[:, column]])
             step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-3 * np.eye(6), error)
             data.qpos[address] += np.clip(step, -0.2, 0.2)

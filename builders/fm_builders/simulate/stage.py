@@ -7,10 +7,12 @@ projected from their shapes.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ __all__ = ["SIZE", "Rig", "Stage", "mujoco"]
 SIZE = (320, 240)
 Floats = NDArray[np.float64]
 BACKENDS = ("egl", "osmesa")
+UNSEEN = 5  # a group of geoms that is not drawn
+MOST_GEOMS = 2000  # two bytes number them
 
 
 def mujoco() -> Any:
@@ -45,8 +49,12 @@ def _unheard(text: str) -> None:
     del text
 
 
+@lru_cache(maxsize=1)
 def _gl_context() -> Any:
-    """A place to draw without a screen: EGL, else OSMesa. Raises :class:`UserError`, in one line, for neither."""
+    """A place to draw without a screen: EGL, else OSMesa. Raises :class:`UserError`, in one line, for neither.
+
+    There is one in a process: what a software renderer compiles for the first clip, it has for the others.
+    """
     mujoco()
     asked = os.environ["MUJOCO_GL"]
     for name in BACKENDS if asked == "disable" else (asked,):
@@ -104,10 +112,9 @@ class Stage:
         m = mujoco()
         model = self.build()
         rig = Rig(model, m.MjData(model))
-        context = _gl_context()
-        context.make_current()
+        _gl_context().make_current()
+        camera = _Camera(model)
         try:
-            camera = _Camera(model, context)
             outlines = Outlines(model, self._owners(model), len(self.things))
             for i, t in enumerate(frame_times(seconds).tolist()):
                 sampled = i % EVERY == 0
@@ -119,9 +126,8 @@ class Stage:
                 image = camera.picture() if pictures else None
                 seen = self._seen(camera, outlines, rig, t) if sampled else None
                 yield Shot(image, seen)
-            camera.close()
         finally:
-            context.free()
+            camera.close()
 
     def _set(self, rig: Rig, t: float) -> None:
         m = mujoco()
@@ -158,25 +164,38 @@ class Stage:
 
 
 class _Camera:
-    """Draws a model, in colours or by what each pixel shows."""
+    """Draws a model in the current context, in colours or by what each pixel shows."""
 
-    def __init__(self, model: Any, context: Any) -> None:
-        del context  # it must be current, that is all
+    def __init__(self, model: Any) -> None:
         m = mujoco()
         self.m, self.model = m, model
-        self.scene = m.MjvScene(model, maxgeom=2000)
+        self.scene = m.MjvScene(model, maxgeom=MOST_GEOMS)
         self.options, self.view = m.MjvOption(), m.MjvCamera()
+        self.groups = np.array(model.geom_group)
+        self.shown = np.asarray(self.options.geomgroup, bool)[self.groups]
         self.view.type, self.view.fixedcamid = m.mjtCamera.mjCAMERA_FIXED, model.camera("eye").id
         self.canvas = m.MjrContext(model, m.mjtFontScale.mjFONTSCALE_50.value)
-        m.mjr_setBuffer(m.mjtFramebuffer.mjFB_OFFSCREEN.value, self.canvas)
         self.rect = m.MjrRect(0, 0, *SIZE)
         self.scene.flags[m.mjtRndFlag.mjRND_SHADOW] = False
         self.scene.flags[m.mjtRndFlag.mjRND_REFLECTION] = False
 
     def look(self, data: Any) -> None:
-        """Take the scene as it is now."""
+        """Take the scene as it is now, and leave out what lies beside the view, which would be drawn in vain."""
+        self.m.mjr_setBuffer(self.m.mjtFramebuffer.mjFB_OFFSCREEN.value, self.canvas)
+        self.model.geom_group[:] = np.where(self.shown & ~self._beside(data), self.groups, UNSEEN)
         every = self.m.mjtCatBit.mjCAT_ALL.value
         self.m.mjv_updateScene(self.model, data, self.options, None, self.view, every, self.scene)
+
+    def _beside(self, data: Any) -> NDArray[np.bool_]:
+        """(geoms,) whether the sphere around each lies wholly beyond a side of the view; a plane has none."""
+        camera = self.view.fixedcamid
+        place = (data.geom_xpos - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
+        high = math.tan(math.radians(float(self.model.cam_fovy[camera])) / 2)
+        around, out = self.model.geom_rbound, np.zeros(len(place), bool)
+        for axis, slope in ((0, high * SIZE[0] / SIZE[1]), (1, high)):
+            off = (np.abs(place[:, axis]) + slope * place[:, 2]) / math.hypot(1.0, slope)  # the view looks along -z
+            out |= off > around
+        return np.asarray(out & (around > 0))
 
     def picture(self) -> Image:
         """(H, W, 3) RGB."""
@@ -189,14 +208,14 @@ class _Camera:
         """(H, W) the number of the thing that each pixel shows; -1 for none."""
         flags = self.m.mjtRndFlag
         self.scene.flags[flags.mjRND_SEGMENT] = self.scene.flags[flags.mjRND_IDCOLOR] = True
-        raw = self.picture().astype(np.int32)
+        raw = self.picture()
         self.scene.flags[flags.mjRND_SEGMENT] = self.scene.flags[flags.mjRND_IDCOLOR] = False
         geom = self.m.mjtObj.mjOBJ_GEOM
         table = np.full(self.scene.ngeom + 1, -1, np.intp)
         for g in self.scene.geoms[: self.scene.ngeom]:
             if g.segid >= 0 and g.objtype == geom:
                 table[g.segid + 1] = owners[g.objid]
-        ids: NDArray[np.intp] = table[raw[..., 0] + (raw[..., 1] << 8) + (raw[..., 2] << 16)]
+        ids: NDArray[np.intp] = table[raw[..., 0] | raw[..., 1].astype(np.uint16) << 8]
         return ids
 
     def close(self) -> None:
