@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from fm_builders.build import build, compose_folder
 from fm_builders.recipe import load_recipe
 from fm_builders.simulate import SCENES, films
-from fm_builders.simulate.film import Event, Film, Seen, View
+from fm_builders.simulate.film import Event, Film, Seen, Touch, View
 from fm_builders.simulate.judge import Judge
 from fm_builders.simulate.motion import Route
 from fm_builders.simulate.tables import measure
@@ -177,6 +178,71 @@ def test_the_judge(film: Film, predicate: str, args: dict[str, object], holds: b
     assert judge.holds(Claim.of(predicate, {**args, "track": track}, 0, film.seconds)) is holds
     assert judge.holds(Claim.of(predicate, {**args, "track": "no such"}, 0, film.seconds)) is None
     assert judge.holds(Claim.of("sings", {"track": track}, 0, film.seconds)) is None
+
+
+def test_the_judge_of_many_things() -> None:
+    film = two()
+    judge = made(film)
+    ids = {thing.name: track for track, thing in judge.things.items()}
+    a, b = ids["a"], ids["b"]
+
+    def holds(predicate: str, args: dict[str, object], t0: float = 0.0, t1: float = 4.0) -> bool | None:
+        return judge.holds(Claim.of(predicate, args, t0, t1))
+
+    assert holds("lengths", {"track": a, "lo": 8.0, "hi": 10.0}) is True  # 180 pixels of 20 each
+    assert holds("lengths", {"track": a, "lo": 0.0, "hi": 1.0}) is False
+    assert holds("hidden", {"track": b}) is True
+    assert holds("hides", {"a": b, "b": a}) is True
+    assert holds("hides", {"a": a, "b": b}) is False, "what is nearer is not hidden"
+    assert holds("touches", {"a": a, "b": b}) is True
+    assert holds("holds", {"a": a, "b": b}) is False
+    assert holds("touches", {"a": b, "b": a}, 2.0, 4.0) is False
+    grasp = {"event": "grasps", "a": a, "b": b}
+    assert holds("before", {"first": grasp, "then": {"event": "releases", "a": a, "b": b}}) is True
+    contact, moves = {"episode": "contact", "a": a, "b": b}, {"episode": "moves", "track": a}
+    assert holds("when", {"first": contact, "then": moves, "is": "during"}) is True
+    assert holds("when", {"first": contact, "then": moves, "is": "before"}) is False
+    assert holds("not", {"predicate": "moves", "args": {"track": a, "is": True}}) is False
+    assert holds("exactly", {"which": [a], "among": [a, b], "predicate": "moves", "args": {"is": True}}) is True
+    assert holds("overtakes", {"a": a, "b": b}) is False, "what stays is not overtaken"
+    assert holds("shape", {"track": a, "is": "straight"}) is True
+    assert holds("shape", {"track": a, "is": "circle"}) is False
+    assert holds("view", {"is": "static"}) is True
+    assert holds("view", {"is": "left"}) is False
+    assert holds("limb", {"track": a, "is": "left_wrist"}) is None, "a box has no limbs"
+
+
+def two() -> Film:
+    """Box ``a`` goes by before box ``b``, which stays; both touch for a moment."""
+    route = Route((100.0, 100.0)).go((280.0, 100.0), 4.0)
+    t = np.arange(41) / 10
+
+    def shoot(pictures: bool):  # type: ignore[no-untyped-def]
+        del pictures
+        from fm_builders.simulate.film import Shot
+
+        still = (185.0, 95.0, 195.0, 105.0)
+        for x, y in route.at(t):
+            box = (float(x - 10), float(y - 10), float(x + 10), float(y + 10))
+            covered = box[0] <= still[0] and box[2] >= still[2]
+            share = 0.0 if covered else 1.0
+            b = Seen(None if covered else still, still, int(100 * share), share, 2.0)
+            yield Shot(None, {"a": Seen(box, box, 400, 1.0, 1.0), "b": b})
+
+    touches = (Touch("a", "b", "touch", 1.0, 1.8),)
+    return Film(
+        "made", 0, 0, (320, 240), 4.0, {"a": "box", "b": "ball"}, [], View.still(len(t)), shoot, touches=touches
+    )
+
+
+def test_truth_with_joints_comes_back_as_it_was_written() -> None:
+    truth = made(walk(280)).truth
+    points = np.full((len(truth.t), 3, 2), np.nan)
+    points[:, 1] = 1.25
+    thing = replace(truth.things[0], points=points)
+    back = Truth.from_json(replace(truth, things=(thing,)).as_json()).things[0]
+    assert np.array_equal(back.points, points, equal_nan=True)
+    assert Truth.from_json(truth.as_json()).things[0].points.shape == (len(truth.t), 0, 2)
 
 
 def test_every_scene_has_a_name() -> None:

@@ -6,6 +6,7 @@ It comes from the scene, never from the tables or from the formulas of claims, s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ class Thing:
     """One object over the sampled frames.
 
     ``whole`` (F, 4) is its box with what is hidden or outside of the frame, ``share`` (F,) how much of it is seen,
-    ``depth`` (F,) smaller the nearer. ``track`` is its id in the tables, or empty.
+    ``depth`` (F,) smaller the nearer. ``track`` is its id in the tables, or empty. ``points`` (F, K, 2) are its joints,
+    not a number where the scene does not know one; K is 0 for a thing without.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Thing:
     whole: Floats
     share: Floats
     depth: Floats
+    points: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class Truth:
                 "whole": np.round(x.whole, 2).tolist(),
                 "share": np.round(x.share, 4).tolist(),
                 "depth": np.round(x.depth, 3).tolist(),
+                "points": _written(x.points),
             }
             for x in self.things
         }
@@ -94,6 +98,17 @@ class Truth:
             raise BadDataset(f"not a file of truth ({type(e).__name__}: {e}); make it again: fm-hub simulate") from None
 
 
+def _written(points: Floats) -> list[list[list[float] | None]]:
+    """Points as JSON has them: to a hundredth of a pixel, nothing for one that is not known."""
+    return [[None if math.isnan(p[0]) else p for p in row] for row in np.round(points, 2).tolist()]
+
+
+def _read(rows: list[list[list[float] | None]], n: int) -> Floats:
+    if not rows or not rows[0]:
+        return np.zeros((n, 0, 2))
+    return np.array([[(np.nan, np.nan) if p is None else p for p in row] for row in rows], float)
+
+
 def _truth(row: dict[str, Any]) -> Truth:
     path = np.array(row["camera"]["turn_shift"], float)
     turn, shift = path[:, 0] + 1j * path[:, 1], path[:, 2] + 1j * path[:, 3]
@@ -106,7 +121,15 @@ def _truth(row: dict[str, Any]) -> Truth:
         size=(int(row["size"][0]), int(row["size"][1])),
         t=np.array(row["t"], float),
         things=tuple(
-            Thing(name, x["label"], x["track"], np.array(x["whole"], float), np.array(x["share"]), np.array(x["depth"]))
+            Thing(
+                name,
+                x["label"],
+                x["track"],
+                np.array(x["whole"], float),
+                np.array(x["share"]),
+                np.array(x["depth"]),
+                _read(x["points"], len(x["share"])),
+            )
             for name, x in row["things"].items()
         ),
         events=tuple(Event(**e) for e in row["events"]),
@@ -114,6 +137,11 @@ def _truth(row: dict[str, Any]) -> Truth:
         view=View(row["camera"]["kind"], turn, shift, np.array(row["camera"]["ok"], bool)),
         tags=row["tags"],
     )
+
+
+def _points(sights: Sequence[Seen]) -> Floats:
+    none = np.zeros((0, 2))
+    return np.array([none if s.points is None else s.points for s in sights], float)
 
 
 def truth_of(
@@ -128,6 +156,7 @@ def truth_of(
             np.array([s[name].whole for s in seen], float),
             np.array([s[name].share for s in seen], float),
             np.array([s[name].depth for s in seen], float),
+            _points([s[name] for s in seen]),
         )
         for name, label in film.things.items()
     )
