@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,14 @@ from fm_builders.perception_models import detectors_of, long_side, model_ids
 from fm_builders.questions import KINDS, ask
 from fm_builders.recipe import Perception, load_recipe
 from fm_builders.simulate import RENDERED, SCENES
-from fm_builders.simulate.film import Film, Seen
+from fm_builders.simulate.film import Film, Seen, Touch
 from fm_builders.simulate.judge import Judge
 from fm_builders.simulate.score import Boxes, TrackScore, match, score_tracks
 from fm_builders.simulate.tables import LEAST_SHARE, Measured, measure
 from fm_builders.simulate.truth import Truth
 from fm_hub.claims import tracks_of
 from fm_hub.errors import UserError
-from fm_hub.records import Annotation, Clip, Question, Track
+from fm_hub.records import Annotation, Clip, Contact, Question, Track
 from fm_hub.video import encode_clip, index_video, iter_frames, sample_times
 
 MOST_A_KIND, MOST_A_CLIP = 12, 60
@@ -57,6 +57,8 @@ class Tally:
     distractors: Counter[bool] = field(default_factory=Counter)
     counts: Counter[bool] = field(default_factory=Counter)
     unjudged: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    silent: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
@@ -67,8 +69,10 @@ class Tally:
             holds = judge.holds(option.claim)
             if tracks_of(option.claim) & phantoms:
                 holds = not key
+            self.told[option.claim.predicate] += 1
             if holds is None:
                 self.unjudged += 1
+                self.silent[option.claim.predicate] += 1
                 continue
             right = holds == key
             (self.keys if key else self.distractors)[right] += 1
@@ -78,6 +82,11 @@ class Tally:
                 self.wrong[f"{option.claim.predicate} {'key' if key else 'distractor'}"] += 1
                 text = f"{where} {option.claim.predicate} {option.claim.args} {option.claim.t0}-{option.claim.t1}"
                 self.examples.append(f"{text} margin {option.margin:.1f}")
+
+    @property
+    def judged_share(self) -> float:
+        """Percent of the options of which the judge says something."""
+        return 100.0 * (1 - self.unjudged / max(sum(self.told.values()), 1))
 
 
 def share(counter: Counter[bool]) -> float:
@@ -142,28 +151,32 @@ def jittered(a: Annotation, rng: np.random.Generator) -> Annotation:
     return replace(a, tracks=tracks, keypoints=[k for k in points.values() if len(k.frame)], contacts=())
 
 
-def contact_iou(a: Annotation, truth: Truth) -> list[float]:
-    """Of each touch that was planned, how well the intervals that were found between the two cover it, 0..1."""
-    size = (a.clip.width, a.clip.height)
-    found = find_contacts(a.frames, a.camera, a.tracks, a.keypoints, size)
+def contact_iou(found: Sequence[Contact], truth: Truth) -> tuple[list[float], int]:
+    """Of each two things that were planned to touch, how well what was found covers it, 0..1; false pairs found.
+
+    Intervals of any kind count, on both sides: a touch that a hold goes on from is one contact.
+    """
     ids = {x.name: x.track for x in truth.things}
-    out = []
+    grid = np.arange(0, float(truth.t[-1]), 0.01)
+
+    def covered(rows: Iterable[Touch | Contact]) -> NDArray[np.bool_]:
+        return np.asarray(np.any([np.zeros(len(grid), bool), *((grid >= r.t0) & (grid <= r.t1) for r in rows)], axis=0))
+
+    planned = defaultdict(list)
     for touch in truth.touches:
-        pair = {ids[touch.a], ids[touch.b]}
-        grid = np.arange(0, float(truth.t[-1]), 0.01)
-        real = (grid >= touch.t0) & (grid <= touch.t1)
-        ours = np.zeros(len(grid), bool)
-        for c in found:
-            if {c.a, c.b} == pair:
-                ours |= (grid >= c.t0) & (grid <= c.t1)
+        planned[frozenset((ids[touch.a], ids[touch.b]))].append(touch)
+    pairs = {frozenset((c.a, c.b)) for c in found}
+    out = []
+    for pair, touches in planned.items():
+        real, ours = covered(touches), covered(c for c in found if {c.a, c.b} == pair)
         out.append(float((real & ours).sum() / max((real | ours).sum(), 1)))
-    return out
+    return out, len(pairs - set(planned))
 
 
 def on_tracks(chosen: argparse.Namespace) -> list[Row]:
     """The rows ``truth`` and ``jitter``."""
     exact, shaken, covers = Tally(), Tally(), []
-    number = asked = shaken_asked = 0
+    number = asked = shaken_asked = false_contacts = 0
     by_scene: dict[str, Tally] = defaultdict(Tally)
     for film in films(chosen.seed):
         if asked >= chosen.questions or time.perf_counter() > chosen.until:
@@ -176,31 +189,47 @@ def on_tracks(chosen: argparse.Namespace) -> list[Row]:
             by_scene[film.scene].add(q, judge, film.name)
         if "jitter" in chosen.parts:
             a = jittered(made.annotation, np.random.default_rng([chosen.seed, number, 99]))
+            size = (a.clip.width, a.clip.height)
+            a = replace(a, contacts=find_contacts(a.frames, a.camera, a.tracks, a.keypoints, size))
             for q in questions(a):
                 shaken_asked += 1
                 shaken.add(q, judge, film.name)
-            covers += contact_iou(a, made.truth)
-    print(f"\n{asked} questions of {number} clips on exact tracks, {exact.unjudged} options not judged")
+            ious, false = contact_iou(a.contacts, made.truth)
+            covers += ious
+            false_contacts += false
+    print(f"\n{asked} questions of {number} clips on exact tracks")
     for scene, tally in sorted(by_scene.items()):
         n = sum(tally.keys.values())
         print(
             f"  {scene}: {n} keys, {share(tally.keys):.2f} % right; distractors {share(tally.distractors):.2f} % false"
         )
     tell(exact)
+    tell_unjudged(exact)
     rows = [
         Row("exact tracks: questions", asked, "", ">=", 10_000),
         Row("exact tracks: keys right", share(exact.keys), "%", ">=", 100),
         Row("exact tracks: distractors false", share(exact.distractors), "%", ">=", 100),
+        Row("exact tracks: options that nobody could judge", 100 - exact.judged_share, "%", "<=", 5),
     ]
     if "jitter" in chosen.parts:
         print(f"\n{shaken_asked} questions on boxes that tremble")
         tell(shaken)
         rows += [
             Row("boxes off by 1-6 px, 10 % gone: keys right", share(shaken.keys), "%", ">=", 98),
+            Row("the same: questions, of those on exact tracks", 100 * shaken_asked / max(asked, 1), "%", ">=", 0),
             Row("the same: counts exact", share(shaken.counts), "%", ">=", 97),
             Row("the same: contact interval IoU", float(np.mean(covers)) if covers else 0.0, "", ">=", 0.8),
+            Row("the same: false pairs in contact, a clip", false_contacts / max(number, 1), "", "<=", 0.1),
         ]
     return rows
+
+
+def tell_unjudged(tally: Tally) -> None:
+    """Print what the judge does not say, by predicate."""
+    print("| predicate | options | not judged |\n|---|---|---|")
+    for name, n in tally.told.most_common():
+        if tally.silent[name]:
+            print(f"| {name} | {n} | {tally.silent[name]} |")
 
 
 def tell(tally: Tally) -> None:
