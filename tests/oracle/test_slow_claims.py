@@ -173,11 +173,11 @@ def test_speed() -> None:
 def test_speed_change() -> None:
     # 11 samples with step 10, then 10 with step 30. 19 speeds, thirds of 6. First six: 50, 75, 100, 100, 100, 100 ->
     # 100; last six: 300, 300, 300, 300, 225, 150 -> 300. q = ln 3. T = 2, tau = 6.25:
-    # sqrt((18.75/200)^2 + (18.75/600)^2) = 0.09375 sqrt(1 + 1/9) = 0.0988 < 0.12.
+    # sqrt((18.75/200)^2 + (18.75/600)^2) = 0.09375 sqrt(1 + 1/9) = 0.0988 < 0.15. Means: 87.5 and 262.5, of the same ratio.
     clip = scene(track("a", line(11, 100, 300, 10) + line(10, 230, 300, 30)))
-    margin = (math.log(3) - math.log(1.6)) / 0.12
-    assert ask(clip, "speed_change", track="a", is_="speeds-up") == same((math.log(3), 0.12, margin))
-    assert ask(clip, "speed_change", track="a", is_="steady") == same((math.log(3), 0.12, -margin))
+    margin = (math.log(3) - math.log(1.6)) / 0.15
+    assert ask(clip, "speed_change", track="a", is_="speeds-up") == same((math.log(3), 0.15, margin))
+    assert ask(clip, "speed_change", track="a", is_="steady") == same((math.log(3), 0.15, -margin))
 
 
 def test_reversals() -> None:
@@ -206,8 +206,8 @@ STOPS = scene(track("a", line(11, 200, 300, 30) + line(10, 500, 300, 0)))
 
 def test_starts() -> None:
     # Still up to frame 9, so v_9 = 30/0.2 = 150 >= 50 is the first of three: t = 0.9, the 8 speeds before are 0.
-    # tol_v = 7.5; (50 - 0)/7.5 = 6.67, (300 - 50)/7.5, (0.9 - 0 - 0.3)/0.1 = 6.
-    assert ask(STARTS, "starts", track="a") == same((0.9, 0.2, 6.0))
+    # tol_v = 7.5; (50 - 0)/7.5 = 6.67, (300 - 50)/7.5, (0.9 - 0 - 0.4)/0.1 = 5.
+    assert ask(STARTS, "starts", track="a") == same((0.9, 0.2, 5.0))
     # Moving from the outset: no speed comes before.
     assert ask(RIGHT, "starts", track="a") == same(UNCHECKED)
     # Never: all speeds are 0, (0 - 50)/7.5.
@@ -215,8 +215,8 @@ def test_starts() -> None:
 
 
 def test_stops() -> None:
-    # Backwards: still down to frame 10, v_10 = 150: t = 1.0; 50/7.5 = 6.67 < (2.0 - 1.0 - 0.3)/0.1 = 7.
-    assert ask(STOPS, "stops", track="a") == same((1.0, 0.2, 50 / 7.5))
+    # Backwards: still down to frame 10, v_10 = 150: t = 1.0; (2.0 - 1.0 - 0.4)/0.1 = 6 < 50/7.5 = 6.67.
+    assert ask(STOPS, "stops", track="a") == same((1.0, 0.2, 6.0))
 
 
 def test_enters_from_the_left() -> None:
