@@ -173,7 +173,7 @@ def test_speed() -> None:
 def test_speed_change() -> None:
     # 11 samples with step 10, then 10 with step 30. 19 speeds, thirds of 6. First six: 50, 75, 100, 100, 100, 100 ->
     # 100; last six: 300, 300, 300, 300, 225, 150 -> 300. q = ln 3. T = 2, tau = 6.25:
-    # sqrt((18.75/200)^2 + (18.75/600)^2) = 0.09375 sqrt(1 + 1/9) = 0.0988 < 0.15. Means: 87.5 and 262.5, of the same ratio.
+    # sqrt((18.75/200)^2 + (18.75/600)^2) = 0.09375 sqrt(1 + 1/9) = 0.0988 < 0.15. Means: 87.5, 262.5, the same ratio.
     clip = scene(track("a", line(11, 100, 300, 10) + line(10, 230, 300, 30)))
     margin = (math.log(3) - math.log(1.6)) / 0.15
     assert ask(clip, "speed_change", track="a", is_="speeds-up") == same((math.log(3), 0.15, margin))
