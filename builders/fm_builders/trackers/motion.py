@@ -10,8 +10,8 @@ __all__ = ["Motion"]
 # In sizes of the thing (square root of its area), so that near and far things are treated alike.
 MEASURED = 0.05  # spread of a detected centre
 FIRST_SPEED = 3.0  # spread of the unknown first velocity, sizes per second: a runner, or a car that passes
-ACCELERATION = 4.0  # sizes per second squared, one sigma: a fall is 6 heights, a start 3
-REACH_LEAST, REACH_MOST = 0.5, 1.5  # bounds of the search, in sizes
+ACCELERATION = 7.0  # sizes per second squared, one sigma: a fall is 6 heights, a start 3
+REACH_LEAST, REACH_MOST = 0.8, 1.5  # bounds of the search, in sizes
 
 
 class Motion:
