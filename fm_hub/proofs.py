@@ -21,7 +21,7 @@ from fm_hub.records import (
 )
 from fm_hub.rows import row_sha
 from fm_hub.scenes import Scenes
-from fm_hub.wording import BadTemplate, option_text, short_caption, statement, stem
+from fm_hub.wording import BadTemplate, Wording, short_caption
 from fm_hub.wording.paraphrase import difference, names_in
 
 __all__ = ["caption_problems", "fact_problems", "question_problems"]
@@ -95,8 +95,8 @@ def _wording_problems(scene: Scene, q: Question) -> Iterator[str]:
     if "stabilised" in {c.frame for c in claims} and args.get("frame") != "stabilised":
         yield "wrong frame: the words do not say that motion is meant against the background"
     try:
-        text = stem(scene, q.template, args, q.view_t0, q.view_t1)
-        texts = [option_text(scene, q.template, args, o.claim, q.view_t0, q.view_t1) for o in q.options]
+        wording = Wording(scene, q.template, args, q.view_t0, q.view_t1)
+        text, texts = wording.stem(), [wording.option(o.claim) for o in q.options]
     except BadTemplate as e:
         yield f"wording not rendered: {e}"
         return
@@ -140,7 +140,7 @@ def caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded: 
         args = Claim("", s.template_args, "image", 0, 0).arguments
         t0, t1 = s.claim.t0, s.claim.t1
         try:
-            text = statement(scene, s.template, args, s.claim, t0, t1, whole=(t0, t1) == whole)
+            text = Wording(scene, s.template, args, t0, t1).statement(s.claim, whole=(t0, t1) == whole)
         except BadTemplate as e:
             yield f"wording not rendered: {e}"
             continue

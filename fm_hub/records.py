@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -50,9 +51,6 @@ Split = Literal["train", "validation", "test"]
 LETTERS = ("A", "B", "C", "D")
 VISIBLE, INTERPOLATED, LOST = 0, 1, 2
 
-_AS_IT_IS = frozenset((str, bool, int, type(None)))
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
 _quoted = json.encoder.encode_basestring  # with ``ensure_ascii=False``
 
 Ints = NDArray[np.int32]
@@ -60,50 +58,48 @@ Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 
-def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind in _AS_IT_IS:
-        return value
-    if kind is float:
-        return round(value, 3) + 0.0
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (float, np.floating)):
-        return round(float(value), 3) + 0.0
-    if isinstance(value, np.integer):
-        return int(value)
-    return value
-
-
 def canonical_json(value: Any) -> str:
     """One spelling for one value: sorted keys, no blanks, floats rounded to 3 decimals, UTF-8.
+
+    Raises :class:`ValueError` for a number that is not finite, :class:`TypeError` for what JSON cannot say.
 
     >>> canonical_json({"b": 0.12345, "a": [1, True]})
     '{"a":[1,true],"b":0.123}'
     """
-    return _encode(_plain(value))
+    kind = type(value)  # half of all calls are for one word
+    if kind is str:
+        return _quoted(value)
+    if kind is float:
+        return _number(value)
+    if kind is dict:
+        return "{" + ",".join([f"{_quoted(k)}:{canonical_json(value[k])}" for k in sorted(value)]) + "}"
+    if kind is list or kind is tuple:
+        return "[" + ",".join([canonical_json(v) for v in value]) + "]"
+    return _other_json(value)
 
 
-def _flat(args: Mapping[str, Any]) -> str:
-    """:func:`canonical_json`, quicker where the values are words and counts: most arguments of most claims."""
-    pieces = []
-    for key in sorted(args):
-        value = args[key]
-        kind = type(value)
-        if kind is str:
-            text = _quoted(value)
-        elif kind is bool:
-            text = "true" if value else "false"
-        elif kind is int:
-            text = str(value)
-        else:
-            return canonical_json(args)
-        pieces.append(f"{_quoted(key)}:{text}")
-    return "{" + ",".join(pieces) + "}"
+def _other_json(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, (float, np.floating)):
+        return _number(float(value))
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, Mapping):
+        return canonical_json(dict(value))
+    if isinstance(value, (list, tuple)):
+        return canonical_json(list(value))
+    raise TypeError(f"{type(value).__name__} has no canonical JSON")
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} has no canonical JSON")
+    return repr(round(value, 3) + 0.0)
 
 
 def content_id(*parts: Any) -> str:
@@ -378,7 +374,7 @@ class Claim:
     @staticmethod
     def of(predicate: str, args: Mapping[str, Any], t0: float, t1: float, frame: Frame = "image") -> Claim:
         """Build a claim from plain arguments, in canonical form."""
-        return Claim(predicate, _flat(args), frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
+        return Claim(predicate, canonical_json(dict(args)), frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
 
     @property
     def arguments(self) -> dict[str, Any]:

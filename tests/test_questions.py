@@ -17,7 +17,7 @@ from fm_builders.material import Material
 from fm_builders.questions import KINDS, ask
 from fm_hub.claims import check
 from fm_hub.records import Annotation, Question
-from fm_hub.wording import families, option_text, refer, stem
+from fm_hub.wording import Wording, families, refer
 from golden_files import check_golden
 from lively_scenes import lively
 from scenes_made import HEIGHT, WIDTH, annotation, clock, line, make_track, rest, street, swing
@@ -190,9 +190,10 @@ def test_the_wording_is_frozen() -> None:
     for q in (q for a in scenes.values() for q in asked(a, most=3)):
         m = Material(scenes[q.clip_id], 0.5)
         args = json.loads(q.template_args)
-        assert stem(m.scene, q.template, args, q.view_t0, q.view_t1) == q.text
+        wording = Wording(m.scene, q.template, args, q.view_t0, q.view_t1)
+        assert wording.stem() == q.text
         key = q.options[q.answer]
-        assert option_text(m.scene, q.template, args, key.claim, q.view_t0, q.view_t1) == key.text
+        assert wording.option(key.claim) == key.text
         lines.append(f"{q.kind} [{q.view_t0:.1f}-{q.view_t1:.1f}] {q.text} -> {' | '.join(o.text for o in q.options)}")
     check_golden("wording.txt", "\n".join(sorted(lines)) + "\n")
 

@@ -7,7 +7,7 @@ without a provable sentence is left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,14 +16,14 @@ from fm_builders.material import Material, Span
 from fm_builders.questions import GENERATOR, seeded
 from fm_builders.questions.distance import LENGTHS, SHARES
 from fm_builders.questions.order import events_of, turn_of, way_of
-from fm_hub.claims import Proposal
+from fm_hub.claims import Proposals
 from fm_hub.claims.body import GESTURES, REPEATING
 from fm_hub.claims.company import FORMATIONS
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
 from fm_hub.claims.view import VIEWS
 from fm_hub.records import Caption, Provenance, Sentence, Track, canonical_json, caption_id
-from fm_hub.wording import UNNAMED, BadTemplate, families, short_caption, statement
+from fm_hub.wording import UNNAMED, BadTemplate, Wording, families, short_caption
 
 __all__ = ["ASPECTS", "caption"]
 
@@ -39,7 +39,7 @@ class _Line:
     aspect: str
     family: str
     args: Mapping[str, Any]
-    candidates: Sequence[Proposal]
+    candidates: Proposals
     span: Span
 
 
@@ -69,16 +69,17 @@ def caption(m: Material, *, seed: int) -> Caption | None:
 
 
 def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
-    said = next((c for c in line.candidates if m.true(c)), None)
+    verdicts = line.candidates.measured(m.scene)
+    said = next((i for i, v in enumerate(verdicts) if v.true), None)
     if said is None:
         return None
-    claim = said.claim
+    claim = m.spelled(line.candidates[said], verdicts[said])
     choices = len(families()[line.family]["statements"])
     args = {**line.args, "frame": "stabilised"} if claim.frame == "stabilised" else line.args
     template = f"{line.family}/s{seeded(seed, 'caption', line.args, line.family) % choices}"
     span = line.span
     try:
-        text = statement(m.scene, template, args, claim, span.t0, span.t1, whole=span == m.whole)
+        text = Wording(m.scene, template, args, span.t0, span.t1).statement(claim, whole=span == m.whole)
     except BadTemplate:
         return None
     return Sentence(line.aspect, text, template, canonical_json(args), claim)
@@ -110,7 +111,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     given, args = {"track": track.track_id}, {"a": track.track_id}
     still = m.camera == "static"
 
-    def words(predicate: str, *values: str) -> list[Proposal]:
+    def words(predicate: str, *values: str) -> Proposals:
         return m.words(predicate, given, values, span)
 
     yield _Line("action", "moves", args, m.words("moves", given, (False,), span), span)
@@ -122,7 +123,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         first, then = way_of(m, track, span.t0, turn), way_of(m, track, turn, span.t1)
         if first and then and first != then:
             turned = {**given, "first": first, "then": then, "at": turn}
-            yield _Line("order", "sequence", args, [m.propose("sequence", turned, span)], span)
+            yield _Line("order", "sequence", args, m.each("sequence", [turned], span), span)
     if m.holds("moves", given, True, span):
         corners = ("top-left", "top-right", "bottom-left", "bottom-right")
         for at in ("start", "end"):
@@ -135,7 +136,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     if still and not m.handled(track):
         others = [{"a": track.track_id, "b": t.track_id} for t in m.good if t is not track]
         yield _Line("location", "hider", args, m.each("hides", others, m.whole, "image"), m.whole)
-        yield _Line("location", "presence", args, [m.propose("hidden", given, m.whole, "image")], m.whole)
+        yield _Line("location", "presence", args, m.each("hidden", [given], m.whole, "image"), m.whole)
     turns = m.words("reversals", given, range(1, 13), span)
     yield _Line("count", "reversals", args, turns, span)
     yield _Line("dynamics", "speed", args, words("speed", "slow", "medium", "fast"), span)
@@ -168,16 +169,16 @@ def _contacts(m: Material) -> Iterator[_Line]:
     for a, b in sorted({(c.a, c.b) for c in m.annotation.contacts if c.a in good and c.b in good}):
         both = {"a": a, "b": b}
         for family, predicate in (("carried", "carries"), ("held", "holds"), ("touched", "touches")):
-            deed = m.propose(predicate, both, m.whole, m.frame if predicate == "carries" else "image")
-            if m.true(deed):
-                yield _Line("association", family, {"a": a}, [deed], m.whole)
+            deed = m.each(predicate, [both], m.whole, m.frame if predicate == "carries" else "image")
+            if m.true(deed[0]):
+                yield _Line("association", family, {"a": a}, deed, m.whole)
                 break
 
 
 def _about_two(m: Material, a: Track, b: Track, span: Span) -> Iterator[_Line]:
     args = {"a": a.track_id, "b": b.track_id}
 
-    def words(predicate: str, *values: str) -> list[Proposal]:
+    def words(predicate: str, *values: str) -> Proposals:
         return m.words(predicate, args, values, span, "image")
 
     back = {"a": b.track_id, "b": a.track_id}
@@ -197,5 +198,5 @@ def _events(m: Material) -> Iterator[_Line]:
     real = [(verdict.value, event) for event, verdict in events_of(m) if verdict.true]
     told = [event for _, event in sorted(real, key=lambda x: (x[0], canonical_json(x[1])))]
     for first, then in pairwise(told):
-        claim = m.propose("before", {"first": first, "then": then}, m.whole, "image")
-        yield _Line("order", "before", {}, [claim], m.whole)
+        claim = m.each("before", [{"first": first, "then": then}], m.whole, "image")
+        yield _Line("order", "before", {}, claim, m.whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fm_hub.claims import Proposal, Scene, measure
-from fm_hub.records import Annotation, Clip, Frame, Track
+from fm_hub.claims import Proposal, Proposals, Scene, Verdict, measure, window_of
+from fm_hub.records import Annotation, Claim, Clip, Frame, Track
 
 __all__ = ["Material", "Span"]
 
@@ -147,20 +147,25 @@ class Material:
 
     def propose(self, predicate: str, args: Mapping[str, Any], span: Span, frame: Frame | None = None) -> Proposal:
         """A claim that may be made, in a window."""
-        return Proposal(args, Proposal.about(predicate, span.t0, span.t1, frame or self.frame))
+        return Proposal(args, window_of(predicate, span.t0, span.t1, frame or self.frame))
 
     def each(
-        self, predicate: str, args: Iterable[Mapping[str, Any]], span: Span, frame: Frame | None = None
-    ) -> list[Proposal]:
+        self, predicate: str, args: Sequence[Mapping[str, Any]], span: Span, frame: Frame | None = None
+    ) -> Proposals:
         """The claims of a predicate with each of these arguments, in a window."""
-        window = Proposal.about(predicate, span.t0, span.t1, frame or self.frame)
-        return [Proposal(one, window) for one in args]
+        return Proposals.each(window_of(predicate, span.t0, span.t1, frame or self.frame), args)
 
     def words(
         self, predicate: str, given: Mapping[str, Any], words: Iterable[Any], span: Span, frame: Frame | None = None
-    ) -> list[Proposal]:
+    ) -> Proposals:
         """The claims of a predicate with each of its words, in a window."""
-        return self.each(predicate, [{**given, "is": w} for w in words], span, frame)
+        return Proposals.words(window_of(predicate, span.t0, span.t1, frame or self.frame), given, tuple(words))
+
+    def deeds(
+        self, predicates: Iterable[str], args: Mapping[str, Any], span: Span, frame: Frame | None = None
+    ) -> Proposals:
+        """The claims of several predicates with the same arguments, in a window."""
+        return sum((self.each(predicate, [args], span, frame) for predicate in predicates), Proposals())
 
     def between(
         self,
@@ -169,7 +174,7 @@ class Material:
         bounds: Iterable[tuple[float, float]],
         span: Span,
         frame: Frame | None = None,
-    ) -> list[Proposal]:
+    ) -> Proposals:
         """The claims that a predicate's quantity lies between each two bounds, in a window."""
         return self.each(predicate, [{**given, "lo": a, "hi": b} for a, b in bounds], span, frame)
 
@@ -177,9 +182,16 @@ class Material:
         """Whether a claim is true with room to spare."""
         return measure(self.scene, proposal).true
 
-    def false(self, proposal: Proposal) -> bool:
-        """Whether a claim is false with room to spare."""
-        return measure(self.scene, proposal).false
+    def decided(self, claims: Proposals) -> tuple[list[int], list[int]]:
+        """The places of the claims that are true with room to spare, and of those that are false."""
+        verdicts = claims.measured(self.scene)
+        return [i for i, v in enumerate(verdicts) if v.true], [i for i, v in enumerate(verdicts) if v.false]
+
+    def spelled(self, proposal: Proposal, verdict: Verdict) -> Claim:
+        """A proposal as a claim to be published, with the verdict that :func:`measure` gave it, for facts to rest on."""
+        claim = proposal.claim
+        self.scene.verdicts[claim] = verdict.rounded()
+        return claim
 
     def holds(
         self, predicate: str, given: Mapping[str, Any], word: Any, span: Span, frame: Frame | None = None

@@ -14,10 +14,11 @@ from typing import Any
 from fm_hub.claims.events import EVENTS
 from fm_hub.claims.intervals import EPISODES
 from fm_hub.claims.predicates import PREDICATES
+from fm_hub.claims.proposals import Proposal, Proposals, measure, window_of
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.verdict import DECIDED, Verdict
 from fm_hub.errors import FmError
-from fm_hub.records import Claim, Frame
+from fm_hub.records import Claim
 
 __all__ = [
     "CLAIMS_VERSION",
@@ -26,15 +27,16 @@ __all__ = [
     "Claim",
     "MalformedClaim",
     "Proposal",
+    "Proposals",
     "Scene",
     "Verdict",
     "check",
     "measure",
     "tracks_of",
+    "window_of",
 ]
 
 CLAIMS_VERSION = 3
-ALMOST = DECIDED - 1e-6  # margins from here on are decided once they are rounded
 
 
 class MalformedClaim(FmError):
@@ -118,44 +120,6 @@ def _moments(name: str, args: Mapping[str, Any]) -> Iterator[float]:
         yield from _moments(args["predicate"], args["args"])
     elif name == "sequence":
         yield args["at"]
-
-
-class Proposal:
-    """A claim that may be made: measured as it is, and spelled only where it is published.
-
-    Of a hundred proposals about a clip some ten become options; to spell one, and to read it again, costs several
-    times what its measure costs. ``window`` holds the predicate, the frame of reference and the seconds of all
-    proposals that differ in their arguments alone; ``args`` are well formed.
-    """
-
-    __slots__ = ("_claim", "args", "window")
-
-    def __init__(self, args: Mapping[str, Any], window: Claim) -> None:
-        self.args = args
-        self.window = window
-        self._claim: Claim | None = None
-
-    @staticmethod
-    def about(predicate: str, t0: float, t1: float, frame: Frame = "image") -> Claim:
-        """A window for proposals."""
-        return Claim(predicate, "", frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
-
-    @property
-    def claim(self) -> Claim:
-        """The claim, spelled."""
-        if self._claim is None:
-            w = self.window
-            self._claim = Claim.of(w.predicate, self.args, w.t0, w.t1, w.frame)
-        return self._claim
-
-
-def measure(scene: Scene, proposal: Proposal) -> Verdict:
-    """The verdict that :func:`check` gives on the claim that is proposed, but for its rounding: see ``rounded``.
-
-    True and false are the same, as what rounding could change is rounded.
-    """
-    verdict = PREDICATES[proposal.window.predicate].check(scene, proposal.args, proposal.window)
-    return verdict.rounded() if ALMOST < abs(verdict.margin) < DECIDED else verdict
 
 
 def check(scene: Scene, claim: Claim) -> Verdict:

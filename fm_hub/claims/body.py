@@ -12,7 +12,7 @@ import numpy as np
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, legs, longest, measured, med, third, thirds, turning_points
 from fm_hub.claims.skeleton import JOINTS, TORSO, Skeleton
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, both
 from fm_hub.records import Claim, Floats
 
 __all__ = ["GESTURES", "LIMBS", "REPEATING", "gesture", "limb", "period", "repeats", "rotation", "rotation_by"]
@@ -51,20 +51,27 @@ def _change(x: Floats, low: float, high: float, floor: float = NOISE) -> tuple[V
     )
 
 
-def gesture(scene: Scene, args: Args, claim: Claim) -> Verdict:
-    """Whether a person makes a gesture in the window."""
+def gesture(scene: Scene, args: Args, claim: Claim) -> Words | None:
+    """Which gestures a person makes in the window: several words may be true."""
     body = _body(scene, args, claim)
     if body is None:
-        return UNCHECKED
-    word = args["is"]
-    if word == "jumps":
-        return _jump(body) if scene.camera.label == "static" else UNCHECKED
-    return {**_arms(body), **_trunk(body)}.get(word, UNCHECKED)
+        return None
+    return _gestures(body) if scene.camera.label == "static" else _gestures_on_the_ground(body)
 
 
 @measured
-def _arms(body: Skeleton) -> dict[str, Verdict]:
-    out = {}
+def _gestures(body: Skeleton) -> Words:
+    return {**_gestures_on_the_ground(body), "jumps": _jump(body)}
+
+
+@measured
+def _gestures_on_the_ground(body: Skeleton) -> Words:
+    """Without jumps: where the view moves, nobody can tell who leaves the ground."""
+    return {**_arms(body), **_trunk(body)}
+
+
+def _arms(body: Skeleton) -> Words:
+    out: dict[str | bool, Verdict] = {}
     for side, shoulder, elbow, wrist in (("left", 5, 7, 9), ("right", 6, 8, 10)):
         poses = body.poses((*TORSO, elbow, wrist))
         if poses is None:
@@ -79,9 +86,8 @@ def _arms(body: Skeleton) -> dict[str, Verdict]:
     return out
 
 
-@measured
-def _trunk(body: Skeleton) -> dict[str, Verdict]:
-    out = {}
+def _trunk(body: Skeleton) -> Words:
+    out: dict[str | bool, Verdict] = {}
     poses = body.poses(TORSO)
     if poses is not None:
         up = _middle(poses, 5, 6) - _middle(poses, 11, 12)
@@ -96,7 +102,6 @@ def _trunk(body: Skeleton) -> dict[str, Verdict]:
     return out
 
 
-@measured
 def _jump(body: Skeleton) -> Verdict:
     poses = body.poses((*TORSO, 15, 16))
     if poses is None:
@@ -111,10 +116,10 @@ def _jump(body: Skeleton) -> Verdict:
     return both(Verdict(high, tol, (high - 0.25) / tol), landed)
 
 
-def rotation(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def rotation(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Which way a body or a hand turns on the screen: the degrees, anticlockwise positive."""
     verdicts = _turned(scene, args, claim)
-    return verdicts[0][args["is"]] if verdicts else UNCHECKED
+    return verdicts[0] if verdicts else None
 
 
 def rotation_by(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -126,13 +131,13 @@ def rotation_by(scene: Scene, args: Args, claim: Claim) -> Verdict:
     return Verdict(abs(turn), tol, min(abs(turn) - args["lo"], args["hi"] - abs(turn)) / tol)
 
 
-def _turned(scene: Scene, args: Args, claim: Claim) -> tuple[dict[str, Verdict], tuple[float, float]] | None:
+def _turned(scene: Scene, args: Args, claim: Claim) -> tuple[Words, tuple[float, float]] | None:
     points = scene.skeleton(args["track"], claim.t0, claim.t1) if claim.frame == "image" else None
     return None if points is None else _spin(points)
 
 
 @measured
-def _spin(points: Skeleton) -> tuple[dict[str, Verdict], tuple[float, float]] | None:
+def _spin(points: Skeleton) -> tuple[Words, tuple[float, float]] | None:
     """Of the axis from hips to shoulders, or from wrist to the middle finger's root."""
     if points.kind == "coco17":
         poses = points.poses(TORSO)
@@ -220,15 +225,14 @@ def period(scene: Scene, args: Args, claim: Claim) -> Verdict:
     return both(Verdict(q, error, min(q - args["lo"], args["hi"] - q) / error), m)
 
 
-def limb(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def limb(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Which hand or foot moves most against the hips, in lengths of the torso."""
     body = _body(scene, args, claim)
-    verdicts = None if body is None else _limbs(body)
-    return UNCHECKED if verdicts is None else verdicts[args["is"]]
+    return None if body is None else _limbs(body)
 
 
 @measured
-def _limbs(body: Skeleton) -> dict[str, Verdict] | None:
+def _limbs(body: Skeleton) -> Words | None:
     reach, noise = {}, [NOISE]
     for name in LIMBS:
         poses = body.poses((*TORSO, JOINTS[name]))
@@ -240,7 +244,7 @@ def _limbs(body: Skeleton) -> dict[str, Verdict] | None:
         n = len(ordered) - 1
         reach[name] = math.hypot(*(ordered[math.floor(0.9 * n)] - ordered[math.ceil(0.1 * n)]).tolist())
     tol = max(noise)
-    out = {}
+    out: dict[str | bool, Verdict] = {}
     for name, own in reach.items():
         rest = max(r for other, r in reach.items() if other != name)
         out[name] = Verdict(own, tol, min(own - 0.4, own - 1.5 * rest) / tol)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from fm_hub.claims.one import angle_off, bow, heading
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import measured, med, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, both
 from fm_hub.claims.window import Pair
 from fm_hub.records import Claim
 
@@ -53,14 +53,14 @@ def _displaced(pair: Pair) -> float:
     return min((x.length - least) / x.tau for x in (pair.a, pair.b))
 
 
-def formation(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def formation(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether ``a`` goes behind ``b``, ahead of it, beside it, or the other way."""
     pair = scene.pair(args["a"], args["b"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if pair is None else _formations(pair)[args["is"]]
+    return None if pair is None else _formations(pair)
 
 
 @measured
-def _formations(pair: Pair) -> dict[str, Verdict]:
+def _formations(pair: Pair) -> Words:
     x = _along(pair)
     same = Verdict(x.angle, x.delta, (45.0 - x.angle) / x.delta)
     counter = Verdict(x.angle, x.delta, (x.angle - 135.0) / x.delta)

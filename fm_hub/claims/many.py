@@ -11,7 +11,7 @@ import numpy as np
 from fm_hub.claims.one import angle_off, heading
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import mean, measured, med, med_point, third, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, agree, both, three_way, trend
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both, three_way, trend
 from fm_hub.claims.window import Pair
 from fm_hub.records import Claim, Floats
 
@@ -25,14 +25,14 @@ def _pair(scene: Scene, args: Args, claim: Claim) -> Pair | None:
     return scene.pair(args["a"], args["b"], claim.t0, claim.t1, claim.frame)
 
 
-def relation(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def relation(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Where ``a`` is seen from ``b``, all through the window."""
     pair = _pair(scene, args, claim)
-    return UNCHECKED if pair is None else _relations(pair)[args["is"]]
+    return None if pair is None else _relations(pair)
 
 
 @measured
-def _relations(pair: Pair) -> dict[str, Verdict]:
+def _relations(pair: Pair) -> Words:
     k = third(pair.n)
     seen = []
     for part in (pair.delta, pair.delta[:k], pair.delta[-k:], pair.delta[k:-k]):
@@ -66,14 +66,14 @@ def _sides(pair: Pair) -> tuple[tuple[float, float, float], tuple[float, float, 
     return (med(a), med(b), med(c)), (mean(a), mean(b), mean(c))
 
 
-def distance_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def distance_change(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether two tracks come closer, move apart, or keep their distance."""
     pair = _pair(scene, args, claim)
-    return UNCHECKED if pair is None else _distances(pair)[args["is"]]
+    return None if pair is None else _distances(pair)
 
 
 @measured
-def _distances(pair: Pair) -> dict[str, Verdict]:
+def _distances(pair: Pair) -> Words:
     def margins(middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:
         first, middle, last = (max(middle_of(part), 1e-6) for part in thirds(pair.apart))
         q, m = math.log(last / first), math.log(middle / first)
@@ -85,17 +85,17 @@ def _distances(pair: Pair) -> dict[str, Verdict]:
     return {word: Verdict(q, tol, agree(m, other)) for word, m, other in words}
 
 
-def speed_order(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def speed_order(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether ``a`` moves faster across the picture than ``b``, slower, or as fast."""
     a = scene.window(args["a"], claim.t0, claim.t1, claim.frame)
     b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
     if a is None or b is None or a.cut or b.cut:
-        return UNCHECKED
+        return None
     va, vb = max(a.speed, 1e-6), max(b.speed, 1e-6)
     q = math.log(va / vb)
     tol = max(0.1, math.hypot(a.tau / (va * a.seconds), b.tau / (vb * b.seconds)))
-    margins = dict(zip(("faster", "slower", "same"), three_way(q, math.log(1.25), tol), strict=True))
-    return both(Verdict(q, tol, margins[args["is"]]), a.moves, b.moves)
+    margins = zip(("faster", "slower", "same"), three_way(q, math.log(1.25), tol), strict=True)
+    return {word: both(Verdict(q, tol, m), a.moves, b.moves) for word, m in margins}
 
 
 def at_once(scene: Scene, args: Args, claim: Claim) -> Verdict:

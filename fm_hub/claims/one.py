@@ -10,7 +10,7 @@ import numpy as np
 
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, mean, measured, med, med_point, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, agree, both, trend
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both, trend
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim, Floats
 
@@ -44,23 +44,27 @@ def _window(scene: Scene, args: Args, claim: Claim) -> Window | None:
     return scene.window(args["track"], claim.t0, claim.t1, claim.frame)
 
 
-def moves(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def moves(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether the track leaves its place at all."""
     w = _window(scene, args, claim)
-    if w is None:
-        return UNCHECKED
-    rests = (0.03 * scene.diagonal - w.extent) / w.tau
-    return Verdict(w.extent / scene.diagonal, w.tau / scene.diagonal, w.moves if args["is"] else rests)
-
-
-def direction(scene: Scene, args: Args, claim: Claim) -> Verdict:
-    """Where the track ends, seen from where it starts, in 8 directions."""
-    w = _window(scene, args, claim)
-    return UNCHECKED if w is None else _directions(w)[args["is"]]
+    return None if w is None else _moves(w)
 
 
 @measured
-def _directions(w: Window) -> dict[str, Verdict]:
+def _moves(w: Window) -> Words:
+    share, tol = w.extent / w.scene.diagonal, w.tau / w.scene.diagonal
+    rests = (0.03 * w.scene.diagonal - w.extent) / w.tau
+    return {True: Verdict(share, tol, w.moves), False: Verdict(share, tol, rests)}
+
+
+def direction(scene: Scene, args: Args, claim: Claim) -> Words | None:
+    """Where the track ends, seen from where it starts, in 8 directions."""
+    w = _window(scene, args, claim)
+    return None if w is None else _directions(w)
+
+
+@measured
+def _directions(w: Window) -> Words:
     extent, angle = max(w.extent, 1e-6), heading(w.d)
     delta = max(3.0, math.degrees(math.atan2(w.tau, w.length)))
 
@@ -75,10 +79,10 @@ def _directions(w: Window) -> dict[str, Verdict]:
     }
 
 
-def path(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def path(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """The shape of the way: straight, curved, or back and forth."""
     w = _window(scene, args, claim)
-    return UNCHECKED if w is None else _paths(w)[args["is"]]
+    return None if w is None else _paths(w)
 
 
 @measured
@@ -100,7 +104,7 @@ def bow(w: Window) -> tuple[float, float]:
 
 
 @measured
-def _paths(w: Window) -> dict[str, Verdict]:
+def _paths(w: Window) -> Words:
     (b, beta), (v, nu) = legs_share(w), bow(w)
     once, bend = Verdict(b, beta, (1.5 - b) / beta), (v - 0.1) / nu
     return {
@@ -156,18 +160,18 @@ def _places(w: Window) -> dict[str, tuple[float, float]]:
     return {"start": med_point(w.c[:5]), "end": med_point(w.c[-5:]), "all": med_point(w.c)}
 
 
-def depth(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def depth(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether the track grows in the picture (approaches), shrinks (recedes) or keeps its size."""
     w = _window(scene, args, claim)
-    return UNCHECKED if w is None else _depths(w)[args["is"]]
+    return None if w is None else _depths(w)
 
 
 @measured
-def _depths(w: Window) -> dict[str, Verdict]:
+def _depths(w: Window) -> Words | None:
     """By the size, and by width and height alike: what bends or turns changes one of them."""
     words = ("approaches", "recedes", "keeps")
     if int(w.clear.sum()) < 5:
-        return dict.fromkeys(words, UNCHECKED)
+        return None
     sides = np.log(np.maximum(w.bbox[:, 2:] - w.bbox[:, :2], 1.0))
     if w.grown is not None:
         sides = sides + np.log(w.grown)[:, None]
@@ -184,25 +188,25 @@ def _depths(w: Window) -> dict[str, Verdict]:
     return dict(zip(words, out, strict=True))
 
 
-def speed(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def speed(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """How fast the track moves, in frame diagonals per second."""
     w = _window(scene, args, claim)
     if w is None or w.cut:
-        return UNCHECKED
+        return None
     q = w.speed / scene.diagonal
     tol = max(0.15 * q, w.tau / (scene.diagonal * w.seconds))
     margins = {"slow": 0.08 - q, "medium": min(q - 0.08, 0.25 - q), "fast": q - 0.25}
-    return both(Verdict(q, tol, margins[args["is"]] / tol), w.moves)
+    return {word: both(Verdict(q, tol, m / tol), w.moves) for word, m in margins.items()}
 
 
-def speed_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def speed_change(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether the track is faster at the end than at the start."""
     w = _window(scene, args, claim)
-    return UNCHECKED if w is None or w.cut else _paces(w)[args["is"]]
+    return None if w is None or w.cut else _paces(w)
 
 
 @measured
-def _paces(w: Window) -> dict[str, Verdict]:
+def _paces(w: Window) -> Words:
     floor = w.tau / w.seconds
 
     def margins(middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:

@@ -8,20 +8,35 @@ from typing import Any
 
 from fm_hub.claims import body, company, contact, events, intervals, many, one, presence, shape, view
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.verdict import UNCHECKED, Verdict
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words
 from fm_hub.records import Claim
 
 __all__ = ["INNER", "PREDICATES", "Predicate"]
 
 Check = Callable[[Scene, Mapping[str, Any], Claim], Verdict]
+Table = Callable[[Scene, Mapping[str, Any], Claim], Words | None]
 
 
 @dataclass(frozen=True)
 class Predicate:
-    """A predicate and its arguments: for each, the allowed words, or the allowed types."""
+    """A predicate and its arguments: for each, the allowed words, or the allowed types.
+
+    Where all words of ``is`` are measured together, ``words`` gives their verdicts at once.
+    """
 
     check: Check
     args: Mapping[str, tuple[Any, ...]]
+    words: Table | None = None
+
+
+def _worded(words: Table, args: Mapping[str, tuple[Any, ...]]) -> Predicate:
+    """A predicate whose words are measured together; what its table does not hold is not checked."""
+
+    def check(scene: Scene, args: Mapping[str, Any], claim: Claim) -> Verdict:
+        verdicts = words(scene, args, claim)
+        return UNCHECKED if verdicts is None else verdicts.get(args["is"], UNCHECKED)
+
+    return Predicate(check, args, words)
 
 
 _TEXT, _NUMBER, _COUNT, _FLAG, _TABLE = (str,), (float,), (int,), (bool,), (dict,)
@@ -34,26 +49,26 @@ _TWO = {"a": _TEXT, "b": _TEXT}
 _CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 
 PREDICATES: dict[str, Predicate] = {
-    "moves": Predicate(one.moves, {**_TRACK, "is": _FLAG}),
-    "direction": Predicate(one.direction, {**_TRACK, "is": _WORDS}),
-    "path": Predicate(one.path, {**_TRACK, "is": ("straight", "curved", "back-and-forth")}),
+    "moves": _worded(one.moves, {**_TRACK, "is": _FLAG}),
+    "direction": _worded(one.direction, {**_TRACK, "is": _WORDS}),
+    "path": _worded(one.path, {**_TRACK, "is": ("straight", "curved", "back-and-forth")}),
     "travels": Predicate(one.travels, {**_TRACK, "axis": ("x", "y"), **_BETWEEN}),
     "lengths": Predicate(one.lengths, {**_TRACK, **_BETWEEN}),
     "region": Predicate(one.region, {**_TRACK, "is": _CORNERS, "at": ("start", "end", "all")}),
-    "depth": Predicate(one.depth, {**_TRACK, "is": ("approaches", "recedes", "keeps")}),
-    "speed": Predicate(one.speed, {**_TRACK, "is": ("slow", "medium", "fast")}),
-    "speed_change": Predicate(one.speed_change, {**_TRACK, "is": ("speeds-up", "slows-down", "steady")}),
+    "depth": _worded(one.depth, {**_TRACK, "is": ("approaches", "recedes", "keeps")}),
+    "speed": _worded(one.speed, {**_TRACK, "is": ("slow", "medium", "fast")}),
+    "speed_change": _worded(one.speed_change, {**_TRACK, "is": ("speeds-up", "slows-down", "steady")}),
     "reversals": Predicate(one.reversals, {**_TRACK, "is": _COUNT}),
     "sequence": Predicate(one.sequence, {**_TRACK, "first": _WORDS, "then": _WORDS, "at": _NUMBER}),
-    "shape": Predicate(shape.shape, {**_TRACK, "is": shape.SHAPES}),
+    "shape": _worded(shape.shape, {**_TRACK, "is": shape.SHAPES}),
     "winding": Predicate(shape.winding, {**_TRACK, "is": _ROUND}),
-    "tips": Predicate(shape.tips, {**_TRACK, "is": ("over", "up")}),
-    "rotation": Predicate(body.rotation, {**_TRACK, "is": (*_ROUND, "none")}),
+    "tips": _worded(shape.tips, {**_TRACK, "is": ("over", "up")}),
+    "rotation": _worded(body.rotation, {**_TRACK, "is": (*_ROUND, "none")}),
     "rotation_by": Predicate(body.rotation_by, {**_TRACK, **_BETWEEN}),
-    "gesture": Predicate(body.gesture, {**_TRACK, "is": body.GESTURES}),
+    "gesture": _worded(body.gesture, {**_TRACK, "is": body.GESTURES}),
     "repeats": Predicate(body.repeats, {**_TRACK, "joint": body.REPEATING, "is": _COUNT}),
     "period": Predicate(body.period, {**_TRACK, "joint": body.REPEATING, **_BETWEEN}),
-    "limb": Predicate(body.limb, {**_TRACK, "is": body.LIMBS}),
+    "limb": _worded(body.limb, {**_TRACK, "is": body.LIMBS}),
     "hand_side": Predicate(contact.hand_side, {**_TRACK, "is": ("left", "right")}),
     "starts": Predicate(events.starts, _TRACK),
     "stops": Predicate(events.stops, _TRACK),
@@ -65,11 +80,11 @@ PREDICATES: dict[str, Predicate] = {
     "hidden": Predicate(presence.hidden, _TRACK),
     "reappears": Predicate(presence.reappears, _TRACK),
     "hides": Predicate(presence.hides, _TWO),
-    "relation": Predicate(many.relation, {**_TWO, "is": tuple(many.SIDES)}),
+    "relation": _worded(many.relation, {**_TWO, "is": tuple(many.SIDES)}),
     "order_change": Predicate(many.order_change, {**_TWO, "from": ("left", "right"), "to": ("left", "right")}),
-    "distance_change": Predicate(many.distance_change, {**_TWO, "is": ("closer", "apart", "same")}),
-    "speed_order": Predicate(many.speed_order, {**_TWO, "is": ("faster", "slower", "same")}),
-    "formation": Predicate(company.formation, {**_TWO, "is": company.FORMATIONS}),
+    "distance_change": _worded(many.distance_change, {**_TWO, "is": ("closer", "apart", "same")}),
+    "speed_order": _worded(many.speed_order, {**_TWO, "is": ("faster", "slower", "same")}),
+    "formation": _worded(company.formation, {**_TWO, "is": company.FORMATIONS}),
     "overtakes": Predicate(company.overtakes, _TWO),
     "crosses": Predicate(company.crosses, _TWO),
     "touches": Predicate(contact.touches, _TWO),
@@ -81,7 +96,7 @@ PREDICATES: dict[str, Predicate] = {
     "when": Predicate(intervals.when, {"first": _TABLE, "then": _TABLE, "is": intervals.RELATIONS}),
     "at_once": Predicate(many.at_once, {"label": _TEXT, "is": _COUNT}),
     "moving_count": Predicate(many.moving_count, {"label": _TEXT, "is": _COUNT}),
-    "view": Predicate(view.view, {"is": view.VIEWS}),
+    "view": _worded(view.view, {"is": view.VIEWS}),
 }
 
 

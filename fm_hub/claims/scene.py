@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fm_hub.claims.skeleton import Skeleton
 from fm_hub.claims.verdict import Verdict
-from fm_hub.claims.window import MIN_SAMPLES, MIN_SECONDS, Pair, Window
+from fm_hub.claims.window import MIN_SAMPLES, MIN_SECONDS, Couple, Course, Pair, Window
 from fm_hub.records import VISIBLE, Annotation, Camera, Claim, Contact, Floats, Frames, Keypoints, Track
 
 __all__ = ["Scene"]
@@ -54,6 +54,8 @@ class Scene:
         self.memo: dict[Any, Any] = {}
         self._windows: dict[tuple[str, float, float, str], Window | None] = {}
         self._pairs: dict[tuple[str, str, float, float, str], Pair | None] = {}
+        self._courses: dict[tuple[str, str], Course] = {}
+        self._couples: dict[tuple[str, str, str], Couple] = {}
         self._visible: dict[str, tuple[NDArray[np.int32], Floats]] = {}
 
     @classmethod
@@ -133,20 +135,34 @@ class Scene:
     def _build(self, track_id: str, t0: float, t1: float, frame: str) -> Window | None:
         if track_id not in self.tracks:
             return None
-        frames, bbox = self.sightings(track_id)
-        at = self.range(frames, t0, t1)
-        frames = frames[at]
-        if len(frames) < MIN_SAMPLES or self.t[frames[-1]] - self.t[frames[0]] < MIN_SECONDS:
+        course = self._course(track_id, frame)
+        t = course.t
+        start, stop = t.searchsorted(t0 - TIME_SLACK), t.searchsorted(t1 + TIME_SLACK, "right")
+        if stop - start < MIN_SAMPLES or t[stop - 1] - t[start] < MIN_SECONDS:
             return None
-        w = Window(self, frames, bbox[at], self.hidden(track_id)[at], stabilised=frame == "stabilised")
-        return w if w.known else None
+        if frame == "stabilised" and not self.view_known(int(course.frames[stop - 1])):
+            return None
+        return Window(course, slice(int(start), int(stop)))
+
+    def _course(self, track_id: str, frame: str) -> Course:
+        key = (track_id, frame)
+        if key not in self._courses:
+            self._courses[key] = Course(
+                self, *self.sightings(track_id), self.hidden(track_id), stabilised=frame == "stabilised"
+            )
+        return self._courses[key]
 
     def pair(self, a: str, b: str, t0: float, t1: float, frame: str) -> Pair | None:
         """Two tracks in one window, or None where they are not both supported there, or not together."""
         key = (a, b, t0, t1, frame)
         if key not in self._pairs:
             first, second = self.window(a, t0, t1, frame), self.window(b, t0, t1, frame)
-            pair = Pair(first, second) if first is not None and second is not None else None
+            pair = None
+            if first is not None and second is not None:
+                couple = self._couples.get((a, b, frame))
+                if couple is None:
+                    couple = self._couples[a, b, frame] = Couple(first.course, second.course)
+                pair = couple.pair(first, second)
             self._pairs[key] = pair if pair is not None and pair.supported else None
         return self._pairs[key]
 

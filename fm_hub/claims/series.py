@@ -14,7 +14,19 @@ import numpy as np
 
 from fm_hub.records import Floats
 
-__all__ = ["jitter", "longest", "mean", "measured", "med", "med_point", "smooth", "third", "thirds", "turning_points"]
+__all__ = [
+    "jitter",
+    "legs",
+    "longest",
+    "mean",
+    "measured",
+    "med",
+    "med_point",
+    "noise_of",
+    "roughness",
+    "running_median",
+]
+__all__ += ["smooth", "smooth_ends", "third", "thirds", "turning_points"]
 
 MAD_TO_SIGMA = 1.4826
 ROOT = math.sqrt(1.5)
@@ -46,7 +58,8 @@ def measured(measure: Callable[[R], T]) -> Callable[[R], T]:
 
 def med(x: Floats) -> float:
     """The median of a series (N,), N ≥ 1: the mean of the two middle values for an even count."""
-    y = np.sort(x)
+    y = x.copy()
+    y.sort()
     n = len(y)
     return float(y[n // 2] + y[(n - 1) // 2]) / 2
 
@@ -58,10 +71,11 @@ def mean(x: Floats) -> float:
 
 def med_point(x: Floats) -> tuple[float, float]:
     """The componentwise median of points (N, 2)."""
-    y = np.sort(x, axis=0)
+    y = x.copy()
+    y.sort(axis=0)
     n = len(y)
-    mid = (y[n // 2] + y[(n - 1) // 2]) / 2
-    return float(mid[0]), float(mid[1])
+    across, down = ((y[n // 2] + y[(n - 1) // 2]) / 2).tolist()
+    return across, down
 
 
 def third(n: int) -> int:
@@ -75,11 +89,29 @@ def thirds(x: Floats) -> tuple[Floats, Floats, Floats]:
     return x[:k], x[k:-k], x[-k:]
 
 
-def jitter(x: Floats) -> float:
-    """The noise of a series (N,) or of points (N, 2), N ≥ 3: the robust deviation of its high-passed values."""
-    r = np.abs(x[1:-1] - (x[:-2] + x[2:]) / 2)
-    worst = med(r) if r.ndim == 1 else max(med_point(r))
+def roughness(x: Floats) -> Floats:
+    """How far each inner value of a series, or of points (N, D), lies from the middle of its neighbours, (N - 2, D)."""
+    out: Floats = np.abs(x[1:-1] - (x[:-2] + x[2:]) / 2)
+    return out
+
+
+def noise_of(rough: Floats) -> float:
+    """The robust deviation of high-passed values, as :func:`roughness` gives them: of points, in the worse direction."""
+    worst = med(rough) if rough.ndim == 1 else max(med_point(rough))
     return MAD_TO_SIGMA * worst / ROOT
+
+
+def jitter(x: Floats) -> float:
+    """The noise of a series (N,) or of points (N, 2), N ≥ 3."""
+    return noise_of(roughness(x))
+
+
+def running_median(c: Floats) -> Floats:
+    """The median of each five points in a row, (N - 4, D) of (N, D); empty below five."""
+    if len(c) < 5:
+        return np.empty((0, *c.shape[1:]))
+    out: Floats = np.sort(np.stack([c[k : len(c) - 4 + k] for k in range(5)]), axis=0)[2]
+    return out
 
 
 def smooth(c: Floats) -> Floats:
@@ -89,14 +121,20 @@ def smooth(c: Floats) -> Floats:
         for k in range(len(c)):
             out[k] = np.median(c[max(0, k - 2) : k + 3], axis=0)
         return out
-    windows = np.lib.stride_tricks.sliding_window_view(c, 5, axis=0)
-    out[2:-2] = np.sort(windows, axis=2)[:, :, 2]
-    for few, at in ((c[:3], 0), (c[-3:], -1)):
-        out[at] = np.sort(few, axis=0)[1]
-    for few, at in ((c[:4], 1), (c[-4:], -2)):
-        ends = np.sort(few, axis=0)
-        out[at] = (ends[1] + ends[2]) / 2
+    out[2:-2] = running_median(c)
+    smooth_ends(c, out)
     return out
+
+
+def smooth_ends(c: Floats, out: Floats) -> None:
+    """The two first and two last of a running median of points (N ≥ 5, D), over three and four points."""
+    three, four = (np.concatenate([c[:k], c[-k:]], axis=1) for k in (3, 4))
+    three.sort(axis=0)
+    four.sort(axis=0)
+    d = c.shape[1]
+    out[0], out[-1] = three[1, :d], three[1, d:]
+    middle = (four[1] + four[2]) / 2
+    out[1], out[-2] = middle[:d], middle[d:]
 
 
 def turning_points(u: Floats, h: float) -> tuple[list[float], list[int]]:

@@ -11,7 +11,7 @@ import numpy as np
 from fm_hub.claims.one import bow, legs_share
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, legs, longest, measured, med, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, both
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim
 
@@ -21,10 +21,10 @@ SHAPES = ("straight", "arc", "circle", "zigzag", "back-and-forth")
 Args = Mapping[str, Any]
 
 
-def shape(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def shape(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Which figure the path draws; the words exclude each other."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if w is None else _shapes(w)[args["is"]]
+    return None if w is None else _shapes(w)
 
 
 def winding(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -76,7 +76,7 @@ def _round(w: Window, ring: Ring) -> float:
 
 
 @measured
-def _shapes(w: Window) -> dict[str, Verdict]:
+def _shapes(w: Window) -> Words:
     (b, beta), (v, nu) = legs_share(w), bow(w)
     long = max(w.long, 1e-6)
     once = Verdict(b, beta, (1.5 - b) / beta)
@@ -99,17 +99,17 @@ def _shapes(w: Window) -> dict[str, Verdict]:
     }
 
 
-def tips(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def tips(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Whether a long thing goes from upright to lying, or gets up, by the sides of its box."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if w is None else _tips(w)[args["is"]]
+    return None if w is None else _tips(w)
 
 
 @measured
-def _tips(w: Window) -> dict[str, Verdict]:
+def _tips(w: Window) -> Words | None:
     box = w.bbox[w.clear]
     if len(box) < 5:
-        return dict.fromkeys(("over", "up"), UNCHECKED)
+        return None
     sides = np.maximum(box[:, 2:] - box[:, :2], 1.0)
     g = np.log(sides[:, 1] / sides[:, 0])
     first, _, last = map(med, thirds(g))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
 
-__all__ = ["DECIDED", "UNCHECKED", "Verdict", "agree", "both", "difficulty", "three_way", "trend"]
+__all__ = ["DECIDED", "UNCHECKED", "Verdict", "Words", "agree", "both", "difficulty", "three_way", "trend"]
 
 DECIDED = 2.0
 """A claim is true at margin ≥ 2 and false at margin ≤ −2; between, nothing is asked."""
 CAP = 99.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """``value`` and ``tolerance`` in the predicate's unit; ``margin`` in tolerances, positive if the claim holds."""
 
     value: float
@@ -44,6 +42,10 @@ UNCHECKED = Verdict(math.nan, math.nan, 0.0)
 """What a claim gets that cannot be checked: it is neither true nor false."""
 
 
+Words = Mapping[str | bool, Verdict]
+"""The verdicts of all words of a predicate, which are measured together."""
+
+
 def difficulty(margins: Iterable[float]) -> Literal["easy", "medium", "hard"]:
     """How close a question is, by the narrowest margin among its options: below 4 hard, below 8 medium."""
     narrow = min(map(abs, margins))
@@ -52,8 +54,13 @@ def difficulty(margins: Iterable[float]) -> Literal["easy", "medium", "hard"]:
 
 def both(lead: Verdict, *margins: float) -> Verdict:
     """A conjunction: the smallest margin, with the lead part's value and tolerance."""
-    parts = (lead.margin, *margins)
-    return Verdict(lead.value, lead.tolerance, math.nan if any(map(math.isnan, parts)) else min(parts))
+    value, tolerance, least = lead
+    for m in margins:
+        if m < least:
+            least = m
+        elif m != m:
+            return Verdict(value, tolerance, math.nan)
+    return Verdict(value, tolerance, least)
 
 
 def agree(m: float, other: float) -> float:

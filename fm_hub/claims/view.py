@@ -10,7 +10,7 @@ import numpy as np
 
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import med
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import Verdict, Words, both
 from fm_hub.records import Claim, Floats
 
 __all__ = ["VIEWS", "view"]
@@ -20,26 +20,26 @@ MIN_STEPS = 8
 Args = Mapping[str, Any]
 
 
-def view(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def view(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Which way the view goes: where the camera looks, not where the picture's contents go."""
     if claim.frame != "image" or scene.camera.label == "unknown":
-        return UNCHECKED
+        return None
     key = ("view", claim.t0, claim.t1)
     if key not in scene.memo:
         scene.memo[key] = _views(scene, claim.t0, claim.t1)
-    verdicts: dict[str, Verdict] = scene.memo[key]
-    return verdicts.get(args["is"], UNCHECKED)
+    verdicts: Words | None = scene.memo[key]
+    return verdicts
 
 
-def _views(scene: Scene, t0: float, t1: float) -> dict[str, Verdict]:
-    """A verdict a word; empty where the view's motion is not known all through the window."""
+def _views(scene: Scene, t0: float, t1: float) -> Words | None:
+    """A verdict a word; None where the view's motion is not known all through the window."""
     cam = scene.camera
     steps = np.nonzero(scene.inside(scene.t, t0, t1))[0][1:]
     if len(steps) < MIN_STEPS or not cam.ok[steps].all():
-        return {}
+        return None
     trust = (med(cam.inliers[steps]) - 0.3) / 0.1
     if trust < 2.0:
-        return {}
+        return None
     # What shows on the screen moves against the view: a view that goes right has contents that go left.
     parts = {
         "x": (-cam.dx[steps] / scene.diagonal, 0.01, 0.08),
@@ -53,7 +53,7 @@ def _views(scene: Scene, t0: float, t1: float) -> dict[str, Verdict]:
     still = min((parts[n][2] / 2.5 - span[n]) / parts[n][1] for n in parts)
     words = {"right": ("x", 1), "left": ("x", -1), "down": ("y", 1), "up": ("y", -1)}
     words |= {"in": ("zoom", 1), "out": ("zoom", -1), "anticlockwise": ("roll", 1), "clockwise": ("roll", -1)}
-    out = {}
+    out: dict[str | bool, Verdict] = {}
     for word, (n, sign) in words.items():
         _, tol, least = parts[n]
         margins = [_straight(net[n], span[n], tol)]

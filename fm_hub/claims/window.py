@@ -12,28 +12,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.claims.series import jitter, legs, med, smooth, turning_points
+from fm_hub.claims.series import legs, med, noise_of, roughness, running_median, smooth_ends, turning_points
 from fm_hub.claims.verdict import agree
 from fm_hub.records import Floats
 
 if TYPE_CHECKING:
     from fm_hub.claims.scene import Scene
 
-__all__ = ["Pair", "Window"]
+__all__ = ["Course", "Couple", "Pair", "Window"]
 
 MIN_SAMPLES = 5
 MIN_SECONDS = 0.4
 MOVES_SHARE = 0.06
 
 
-class Window:
-    """The visible samples of one track in one window."""
+class Course:
+    """All sightings of one track, and what is worked out of each: windows are stretches of it."""
 
     def __init__(
         self, scene: Scene, frames: NDArray[np.int32], bbox: Floats, hidden: Floats, *, stabilised: bool
     ) -> None:
         self.scene = scene
-        self.memo: dict[Any, Any] = {}
         self.frames = frames
         self.bbox = bbox
         self.hidden = hidden
@@ -42,17 +41,66 @@ class Window:
         wh = bbox[:, 2:] - bbox[:, :2]
         self.s: Floats = np.sqrt(np.maximum(wh[:, 0] * wh[:, 1], 1.0))
         self.plain = self.s
-        self.known = True
         self.grown: Floats | None = None
         if stabilised and len(frames):
-            self.known = scene.view_known(int(frames[-1]))
             self.c, self.s = scene.carry_back(frames, self.c, self.plain)
             self.grown = self.s / self.plain
+        self.place = np.full(len(scene.t), -1)
+        self.place[frames] = np.arange(len(frames))
+
+    def common(self, other: Course) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The places of the frames that both have, in each."""
+        theirs = other.place[self.frames]
+        mine = np.nonzero(theirs >= 0)[0]
+        return mine, theirs[mine]
+
+    @cached_property
+    def rough(self) -> Floats:
+        """How far each inner centre lies from the middle of its neighbours, (N - 2, 2)."""
+        return roughness(self.c)
+
+    @cached_property
+    def calm(self) -> Floats:
+        """The running median of the inner centres, (N - 4, 2)."""
+        return running_median(self.c)
+
+    @cached_property
+    def whole(self) -> NDArray[np.bool_]:
+        """(N,) samples whose box the frame's border does not cut."""
+        x1, y1, x2, y2 = self.bbox.T
+        wide, high = self.scene.width, self.scene.height
+        out: NDArray[np.bool_] = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
+        return out
+
+    @cached_property
+    def clear(self) -> NDArray[np.bool_]:
+        """(N,) samples whose box shows nearly all of the thing."""
+        out: NDArray[np.bool_] = self.whole & (self.hidden <= 0.05 * self.plain)
+        return out
+
+
+class Window:
+    """The visible samples of one track in one window: the stretch ``at`` of its course, of five samples or more."""
+
+    def __init__(self, course: Course, at: slice) -> None:
+        self.scene = course.scene
+        self.course, self.at = course, at
+        self.memo: dict[Any, Any] = {}
+        self.frames = course.frames[at]
+        self.bbox = course.bbox[at]
+        self.hidden = course.hidden[at]
+        self.t: Floats = course.t[at]
+        self.c: Floats = course.c[at]
+        self.s: Floats = course.s[at]
+        self.grown = None if course.grown is None else course.grown[at]
 
     @cached_property
     def path(self) -> Floats:
         """The smoothed centres, (N, 2)."""
-        return smooth(self.c)
+        out = np.empty_like(self.c)
+        out[2:-2] = self.course.calm[self.at.start : self.at.stop - 4]
+        smooth_ends(self.c, out)
+        return out
 
     @cached_property
     def size(self) -> float:
@@ -62,7 +110,8 @@ class Window:
     @cached_property
     def tau(self) -> float:
         """The tolerance of place, pixels."""
-        noise, floor, share = 2 * jitter(self.c), 0.005 * self.scene.diagonal, 0.03 * self.size
+        rough = self.course.rough[self.at.start : self.at.stop - 2]
+        noise, floor, share = 2 * noise_of(rough), 0.005 * self.scene.diagonal, 0.03 * self.size
         hidden = float(self.hidden.max())
         return math.sqrt(noise * noise + floor * floor + share * share + hidden * hidden)
 
@@ -142,19 +191,15 @@ class Window:
         """The turning points along the main axis, and their samples."""
         return turning_points(self.along, h)
 
-    @cached_property
+    @property
     def whole(self) -> NDArray[np.bool_]:
         """(N,) samples whose box the frame's border does not cut."""
-        x1, y1, x2, y2 = self.bbox.T
-        wide, high = self.scene.width, self.scene.height
-        out: NDArray[np.bool_] = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
-        return out
+        return self.course.whole[self.at]
 
-    @cached_property
+    @property
     def clear(self) -> NDArray[np.bool_]:
         """(N,) samples whose box shows nearly all of the thing."""
-        out: NDArray[np.bool_] = self.whole & (self.hidden <= 0.05 * self.plain)
-        return out
+        return self.course.clear[self.at]
 
     @cached_property
     def cut(self) -> bool:
@@ -174,19 +219,30 @@ class Window:
         return med(self.speeds)
 
 
-class Pair:
-    """Two tracks in one window: their samples in common frames. ``delta`` (N, 2) is a minus b."""
+class Couple:
+    """Two tracks in all frames that both are seen in: pairs are stretches of it."""
 
-    def __init__(self, a: Window, b: Window) -> None:
+    def __init__(self, a: Course, b: Course) -> None:
+        self.ia, self.ib = a.common(b)
+        self.delta: Floats = a.c[self.ia] - b.c[self.ib]
+
+    def pair(self, a: Window, b: Window) -> Pair:
+        """Their windows of the same time."""
+        start = max(self.ia.searchsorted(a.at.start), self.ib.searchsorted(b.at.start))
+        stop = min(self.ia.searchsorted(a.at.stop), self.ib.searchsorted(b.at.stop))
+        at = slice(int(start), int(max(start, stop)))
+        return Pair(a, b, self.ia[at] - a.at.start, self.ib[at] - b.at.start, self.delta[at])
+
+
+class Pair:
+    """Two tracks in one window: the places of their common frames in each, and ``delta`` (N, 2), a minus b, there."""
+
+    def __init__(self, a: Window, b: Window, ia: NDArray[np.intp], ib: NDArray[np.intp], delta: Floats) -> None:
         self.a, self.b = a, b
         self.memo: dict[Any, Any] = {}
-        n = len(a.frames)
-        if n == len(b.frames) and a.frames[0] == b.frames[0] and np.array_equal(a.frames, b.frames):
-            self.ia = self.ib = np.arange(n)
-        else:
-            _, self.ia, self.ib = np.intersect1d(a.frames, b.frames, assume_unique=True, return_indices=True)
-        self.n = len(self.ia)
-        self.delta: Floats = a.c[self.ia] - b.c[self.ib]
+        self.ia, self.ib = ia, ib
+        self.n = len(ia)
+        self.delta = delta
         self.tau = math.hypot(a.tau, b.tau)
 
     @property

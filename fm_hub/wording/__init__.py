@@ -18,13 +18,11 @@ __all__ = [
     "UNNAMED",
     "WORDING_VERSION",
     "BadTemplate",
+    "Wording",
     "families",
-    "option_text",
     "plural",
     "refer",
     "short_caption",
-    "statement",
-    "stem",
 ]
 
 WORDING_VERSION = 2
@@ -160,20 +158,6 @@ def _grounded(text: str, args: Mapping[str, Any]) -> str:
     return f"{BACKGROUND}{text[0].lower()}{text[1:]}"
 
 
-def stem(scene: Scene, template: str, args: Mapping[str, Any], t0: float, t1: float) -> str:
-    """The words of a question. Raises :class:`BadTemplate`."""
-    _, table, which = _family(template)
-    return _grounded(_fill(_pick(table, which, template), _names(scene, args, t0, t1), template), args)
-
-
-def option_text(scene: Scene, template: str, args: Mapping[str, Any], claim: Claim, t0: float, t1: float) -> str:
-    """The words of an option of a question. Raises :class:`BadTemplate`."""
-    name, table, _ = _family(template)
-    words = _names(scene, args, t0, t1)
-    text = _option(scene, name, table, words, claim, t0, t1)
-    return f"{text} {words['b']}" if name in ("relation", "order_change") else text
-
-
 def _option(
     scene: Scene, name: str, table: Mapping[str, Any], words: Mapping[str, str], claim: Claim, t0: float, t1: float
 ) -> str:
@@ -211,20 +195,44 @@ def short_caption(sentences: Sequence[Sentence]) -> str:
     return " ".join(actions[:2])
 
 
-def statement(
-    scene: Scene, template: str, args: Mapping[str, Any], claim: Claim, t0: float, t1: float, *, whole: bool
-) -> str:
-    """One sentence of a caption; with its times in front unless the claim speaks of the whole clip."""
-    name, table, which = _family(template)
-    words = _names(scene, args, t0, t1)
-    words["option"] = _option(scene, name, table, words, claim, t0, t1)
-    words["Option"] = _capital(words["option"])
-    given = claim.arguments
-    if isinstance(given.get("is"), int) and not isinstance(given["is"], bool):
-        n = given["is"]
-        word = NUMBERS[n] if n < len(NUMBERS) else str(n)
-        words["times"] = {0: "not once", 1: "once", 2: "twice"}.get(n, f"{word} times")
-        if "label" in words:
-            words["number_of_labels"] = f"{word} {words['label'] if n == 1 else words['labels']}"
-    text = _grounded(_capital(_fill(_pick(table, which, template), words, template)), args)
-    return text if whole else f"Between {t0:.1f} s and {t1:.1f} s: {text[0].lower()}{text[1:]}"
+class Wording:
+    """A template with its arguments, in words; ``t0`` and ``t1`` bound what the reader sees.
+
+    What its objects are called is found once for the question and all of its options. Raises :class:`BadTemplate`,
+    here and in all of its methods.
+    """
+
+    def __init__(self, scene: Scene, template: str, args: Mapping[str, Any], t0: float, t1: float) -> None:
+        self._scene, self._template, self._args, self._t0, self._t1 = scene, template, args, t0, t1
+        self._family, self._table, self._which = _family(template)
+        self._words = _names(scene, args, t0, t1)
+
+    def stem(self) -> str:
+        """The words of a question."""
+        return _grounded(
+            _fill(_pick(self._table, self._which, self._template), self._words, self._template), self._args
+        )
+
+    def option(self, claim: Claim) -> str:
+        """The words of an option of a question."""
+        text = self._option(claim)
+        return f"{text} {self._words['b']}" if self._family in ("relation", "order_change") else text
+
+    def statement(self, claim: Claim, *, whole: bool) -> str:
+        """One sentence of a caption; with its times in front unless the claim speaks of the whole clip."""
+        words = dict(self._words)
+        words["option"] = self._option(claim)
+        words["Option"] = _capital(words["option"])
+        given = claim.arguments
+        if isinstance(given.get("is"), int) and not isinstance(given["is"], bool):
+            n = given["is"]
+            word = NUMBERS[n] if n < len(NUMBERS) else str(n)
+            words["times"] = {0: "not once", 1: "once", 2: "twice"}.get(n, f"{word} times")
+            if "label" in words:
+                words["number_of_labels"] = f"{word} {words['label'] if n == 1 else words['labels']}"
+        picked = _pick(self._table, self._which, self._template)
+        text = _grounded(_capital(_fill(picked, words, self._template)), self._args)
+        return text if whole else f"Between {self._t0:.1f} s and {self._t1:.1f} s: {text[0].lower()}{text[1:]}"
+
+    def _option(self, claim: Claim) -> str:
+        return _option(self._scene, self._family, self._table, self._words, claim, self._t0, self._t1)

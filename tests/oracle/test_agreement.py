@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from numpy.random import Generator
 
 from bodies_made import MOVES, poses
-from fm_hub.claims import PREDICATES, MalformedClaim, Proposal, Scene, check, measure
+from fm_hub.claims import PREDICATES, MalformedClaim, Proposal, Scene, check, measure, window_of
 from fm_hub.claims.events import EVENTS
 from fm_hub.claims.intervals import EPISODES
 from fm_hub.records import Camera, Claim, Contact, Frames, Keypoints, Track
@@ -329,10 +328,10 @@ def test_agreement_on_random_claims() -> None:
             assert min(difference, abs(difference - turn)) < 1e-5 or (math.isnan(fast.value) and math.isnan(value)), (
                 where
             )
-            window = Proposal.about(predicate, claim.t0, claim.t1, claim.frame)
+            window = window_of(predicate, claim.t0, claim.t1, claim.frame)
             quick = measure(scene, Proposal(json.loads(claim.args), window))
             assert (quick.true, quick.false) == (fast.true, fast.false), where
-            assert json.dumps(astuple(quick.rounded())) == json.dumps(astuple(fast)), where
+            assert json.dumps(quick.rounded()) == json.dumps(fast), where
             seen[predicate, (fast.margin >= 2) - (fast.margin <= -2)] += 1
             done += 1
     thin = [key for p in PREDICATES for key in [(p, 1), (p, -1), (p, 0)] if seen[key] < 1]

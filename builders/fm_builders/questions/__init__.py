@@ -12,14 +12,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fm_builders.material import Material
-from fm_hub.claims import Proposal, Verdict, measure
+from fm_hub.claims import Proposals, Verdict
 from fm_hub.claims.verdict import difficulty
 from fm_hub.records import Option, Provenance, Question, canonical_json, question_id
 from fm_hub.registry import Registry
-from fm_hub.wording import BadTemplate, families, option_text, stem
+from fm_hub.wording import BadTemplate, Wording, families
 
 __all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "seeded"]
 
@@ -32,8 +32,7 @@ BUILT_IN = (
 GENERATOR = "templates@1"
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A question before it is measured: its wording family, arguments, and every option it could have.
 
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
@@ -45,7 +44,7 @@ class Draft:
 
     family: str
     args: Mapping[str, Any]
-    candidates: Sequence[Proposal]
+    candidates: Proposals
     t0: float
     t1: float
     sets: tuple[tuple[int, ...], ...] = ()
@@ -131,7 +130,7 @@ def _questions(
     """The provable questions of a kind in their versions, each once, in the order of its drafts."""
     made = set()
     for draft in kind.drafts(m):
-        verdicts = [measure(m.scene, c) for c in draft.candidates]
+        verdicts = draft.candidates.measured(m.scene)
         chosen = _choose(draft, verdicts, m.clip.clip_id, seed, versions, dropped)
         made_of = (_make(kind, m, draft, verdicts, options, seed) for options in chosen)
         worded = [q for q in made_of if q is not None]
@@ -146,31 +145,32 @@ def _make(
     kind: QuestionKind, m: Material, draft: Draft, verdicts: Sequence[Verdict], chosen: Sequence[int], seed: int
 ) -> Question | None:
     """The question with these candidates as its options, the true one first; None if it cannot be worded."""
+    clip_id, t0, t1 = m.clip.clip_id, draft.t0, draft.t1
     words: dict[str, Any] = dict(draft.args)
-    claims = {i: draft.candidates[i].claim for i in chosen}
-    if claims[chosen[0]].frame == "stabilised":
+    if draft.candidates[chosen[0]].window.frame == "stabilised":
         words["frame"] = "stabilised"
-    key = seeded(seed, m.clip.clip_id, draft.family, draft.args, draft.t0)
+    key = seeded(seed, clip_id, draft.family, draft.args, t0)
     template = f"{draft.family}/{key % len(families()[draft.family]['stems'])}"
     try:
-        text = stem(m.scene, template, words, draft.t0, draft.t1)
-        said = {i: option_text(m.scene, template, words, claim, draft.t0, draft.t1) for i, claim in claims.items()}
+        wording = Wording(m.scene, template, words, t0, t1)
+        text = wording.stem()
+        claims = [m.spelled(draft.candidates[i], verdicts[i]) for i in chosen]
+        options = tuple(Option(wording.option(c), c, m.scene.verdicts[c].margin) for c in claims)
     except BadTemplate:
         return None
-    options = tuple(Option(said[i], claim, verdicts[i].rounded().margin) for i, claim in claims.items())
     args = canonical_json(words)
-    identity = question_id(m.clip.clip_id, template, args, (o.claim for o in options), draft.t0, draft.t1)
+    identity = question_id(clip_id, template, args, (o.claim for o in options), t0, t1)
     return Question(
         question_id=identity,
-        clip_id=m.clip.clip_id,
+        clip_id=clip_id,
         source_id=m.clip.source_id,
         split=m.clip.split,
         video_file=m.clip.video_file,
         type=kind.type,
         kind=kind.name,
         difficulty=difficulty(o.margin for o in options),
-        view_t0=draft.t0,
-        view_t1=draft.t1,
+        view_t0=t0,
+        view_t1=t1,
         text=text,
         options=options,
         answer=0,

@@ -23,12 +23,11 @@ class AbsentKind(QuestionKind):
     def drafts(self, m: Material) -> Iterator[Draft]:
         """Every three or four tracks that go a clear way all through the clip; the turn of the false one is drawn."""
         ways: dict[str, tuple[str, list[str]]] = {}
+        words = tuple(DIRECTIONS)
         for track in m.good:
-            claims = m.words("direction", {"track": track.track_id}, DIRECTIONS, m.whole)
-            true = [w for w, c in zip(DIRECTIONS, claims, strict=True) if m.true(c)]
-            false = [w for w, c in zip(DIRECTIONS, claims, strict=True) if m.false(c)]
+            true, false = m.decided(m.words("direction", {"track": track.track_id}, words, m.whole))
             if len(true) == 1 and false:
-                ways[track.track_id] = true[0], false
+                ways[track.track_id] = words[true[0]], [words[i] for i in false]
         for n in (4, 3):
             for some in combinations(sorted(ways), n):
                 seed = seeded("absent", some)

@@ -65,8 +65,9 @@ def turn_of(m: Material, track: Track, span: Span) -> float | None:
 
 def way_of(m: Material, track: Track, t0: float, t1: float) -> str | None:
     """The direction that a track provably takes from ``t0`` to ``t1``; None if there is none."""
-    ways = m.words("direction", {"track": track.track_id}, DIRECTIONS, Span(t0, t1))
-    return next((word for word, way in zip(DIRECTIONS, ways, strict=True) if m.true(way)), None)
+    words = tuple(DIRECTIONS)
+    true, _ = m.decided(m.words("direction", {"track": track.track_id}, words, Span(t0, t1)))
+    return words[true[0]] if true else None
 
 
 def _turn_draft(m: Material, track: Track, span: Span, at: float) -> Draft:

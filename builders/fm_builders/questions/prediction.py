@@ -46,14 +46,14 @@ class PredictionKind(QuestionKind):
         yield Draft("predict_direction", args, ways, seen.t0, seen.t1, WAYS, 4)
         if m.camera != "static":
             return
-        motion = [m.propose(p, given, rest, "image") for p in ("stops", "starts")]
+        motion = m.deeds(("stops", "starts"), given, rest, "image")
         motion += m.words("moves", given, (False,), rest)
         motion += m.words("speed_change", given, ("speeds-up", "slows-down", "steady"), rest)
         yield Draft("predict_motion", args, motion, seen.t0, seen.t1, usual=(2, 5))
         if m.holds("moves", given, True, rest):
             places = m.words("region", {**given, "at": "end"}, CORNERS, rest, "image")
             now = m.words("region", {**given, "at": "end"}, CORNERS, seen, "image")
-            if not any(m.true(a) and m.true(b) for a, b in zip(places, now, strict=True)):  # it gets somewhere else
+            if not set(m.decided(places)[0]) & set(m.decided(now)[0]):  # it gets somewhere else
                 yield Draft("predict_region", args, places, seen.t0, seen.t1, min_options=4)
         exits = m.each("leaves", [{**given, "side": s} for s in SIDES], Span(seen.t1, m.whole.t1), "image")
         yield Draft("predict_leaves", args, exits, seen.t0, seen.t1, min_options=4)

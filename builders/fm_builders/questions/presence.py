@@ -27,7 +27,7 @@ class PresenceKind(QuestionKind):
             if m.handled(track):
                 continue
             given, args = {"track": track.track_id}, {"a": track.track_id}
-            claims = [m.propose(p, given, m.whole, "image") for p in ("hidden", "appears", "disappears")]
+            claims = m.deeds(("hidden", "appears", "disappears"), given, m.whole, "image")
             for event in ("enters", "leaves"):
                 claims += m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
             yield Draft("presence", args, claims, t0, t1, min_options=4)

@@ -12,6 +12,7 @@ from typing import Any
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_hub.claims import Proposals
 from fm_hub.claims.body import GESTURES
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
@@ -51,17 +52,30 @@ def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
     if m.camera == "static" and span == m.whole:
         sorts += [(event, "side", SIDES, "image") for event in ("enters", "leaves")]
     for predicate, key, words, frame in sorts:
-        claims = dict(zip(words, m.each(predicate, [{**given, key: w} for w in words], span, frame), strict=True))
-        true = [w for w, c in claims.items() if m.true(c)]
-        false = [w for w, c in claims.items() if m.false(c)]
+        true, false = m.decided(_said(m, predicate, given, key, words, span, frame))
         if len(true) != 1 or not false:
             continue  # where nothing is true, "no" would be the only answer that can be asked for
         coin = seeded("whether", predicate, track.track_id, span.t0, span.t1)
-        word = true[0] if coin % 2 else false[(coin // 2) % len(false)]
+        word = words[true[0] if coin % 2 else false[(coin // 2) % len(false)]]
         deed: dict[str, Any] = {"predicate": predicate, "args": {key: word}}
-        denied = m.propose("not", {"predicate": predicate, "args": {**given, key: word}}, span, frame)
+        denied = m.each("not", [{"predicate": predicate, "args": {**given, key: word}}], span, frame)
         args = {"a": track.track_id, "deed": deed}
-        yield Draft("whether", args, [claims[word], denied], span.t0, span.t1, min_options=2)
+        yield Draft(
+            "whether",
+            args,
+            _said(m, predicate, given, key, (word,), span, frame) + denied,
+            span.t0,
+            span.t1,
+            min_options=2,
+        )
+
+
+def _said(
+    m: Material, predicate: str, given: dict[str, Any], key: str, words: tuple[str, ...], span: Span, frame: Frame
+) -> Proposals:
+    if key == "is":
+        return m.words(predicate, given, words, span, frame)
+    return m.each(predicate, [{**given, key: w} for w in words], span, frame)
 
 
 def _at_all(m: Material, track: Track, span: Span) -> Draft:
@@ -69,4 +83,4 @@ def _at_all(m: Material, track: Track, span: Span) -> Draft:
     given = {"track": track.track_id}
     ways = m.words("direction", given, tuple(DIRECTIONS), span)
     rests = m.words("moves", given, (False,), span)
-    return Draft("whether_moves", {"a": track.track_id}, [*ways, *rests], span.t0, span.t1, AT_ALL, 4, (_N,))
+    return Draft("whether_moves", {"a": track.track_id}, ways + rests, span.t0, span.t1, AT_ALL, 4, (_N,))

@@ -1,0 +1,145 @@
+"""Claims that may be made: measured as they are, in groups, and spelled only where they are published.
+
+Of a hundred proposals about a clip some ten become options; to spell one, and to read it again, costs several times
+what its measure costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, overload
+
+from fm_hub.claims.predicates import PREDICATES
+from fm_hub.claims.scene import Scene
+from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict
+from fm_hub.records import Claim, Frame
+
+__all__ = ["Proposal", "Proposals", "measure", "window_of"]
+
+ALMOST = DECIDED - 1e-6  # margins from here on are decided once they are rounded
+
+
+@lru_cache(maxsize=1 << 12)
+def window_of(predicate: str, t0: float, t1: float, frame: Frame = "image") -> Claim:
+    """What proposals have in common that differ in their arguments alone: a claim without arguments."""
+    return Claim(predicate, "", frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
+
+
+class Proposal:
+    """A claim that may be made: well formed ``args`` for a window of :func:`window_of`."""
+
+    __slots__ = ("args", "window")
+
+    def __init__(self, args: Mapping[str, Any], window: Claim) -> None:
+        self.args = args
+        self.window = window
+
+    @property
+    def claim(self) -> Claim:
+        """The claim, spelled."""
+        w = self.window
+        return Claim.of(w.predicate, self.args, w.t0, w.t1, w.frame)
+
+
+def measure(scene: Scene, proposal: Proposal) -> Verdict:
+    """The verdict that :func:`~fm_hub.claims.check` gives on the claim that is proposed, but for its rounding.
+
+    True and false are the same, as what rounding could change is rounded.
+    """
+    return _decided(PREDICATES[proposal.window.predicate].check(scene, proposal.args, proposal.window))
+
+
+def _decided(verdict: Verdict) -> Verdict:
+    return verdict.rounded() if ALMOST < abs(verdict.margin) < DECIDED else verdict
+
+
+class _Words:
+    """The words of a predicate in one window, with the same other arguments."""
+
+    __slots__ = ("given", "window", "words")
+
+    def __init__(self, window: Claim, given: Mapping[str, Any], words: Sequence[Any]) -> None:
+        self.window, self.given, self.words = window, given, words
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def args(self, place: int) -> Mapping[str, Any]:
+        return {**self.given, "is": self.words[place]}
+
+    def measured(self, scene: Scene) -> list[Verdict]:
+        predicate = PREDICATES[self.window.predicate]
+        if predicate.words is None:
+            return [_decided(predicate.check(scene, self.args(i), self.window)) for i in range(len(self.words))]
+        found = predicate.words(scene, self.given, self.window)
+        if found is None:
+            return [UNCHECKED] * len(self.words)
+        return [_decided(found.get(word, UNCHECKED)) for word in self.words]
+
+
+class _Each:
+    """Claims of a predicate in one window, each with arguments of its own."""
+
+    __slots__ = ("all_args", "window")
+
+    def __init__(self, window: Claim, all_args: Sequence[Mapping[str, Any]]) -> None:
+        self.window, self.all_args = window, all_args
+
+    def __len__(self) -> int:
+        return len(self.all_args)
+
+    def args(self, place: int) -> Mapping[str, Any]:
+        return self.all_args[place]
+
+    def measured(self, scene: Scene) -> list[Verdict]:
+        check = PREDICATES[self.window.predicate].check
+        return [_decided(check(scene, args, self.window)) for args in self.all_args]
+
+
+class Proposals(Sequence[Proposal]):
+    """Claims that may be made in place of each other, such as the options of a question: ``a + b`` joins them."""
+
+    __slots__ = ("_groups",)
+
+    def __init__(self, *groups: _Words | _Each) -> None:
+        self._groups = groups
+
+    @classmethod
+    def words(cls, window: Claim, given: Mapping[str, Any], words: Sequence[Any]) -> Proposals:
+        """The words of a predicate in a window."""
+        return cls(_Words(window, given, words))
+
+    @classmethod
+    def each(cls, window: Claim, all_args: Sequence[Mapping[str, Any]]) -> Proposals:
+        """A predicate in a window, with each of these arguments."""
+        return cls(_Each(window, all_args))
+
+    def measured(self, scene: Scene) -> list[Verdict]:
+        """What :func:`measure` gives for each."""
+        if len(self._groups) == 1:
+            return self._groups[0].measured(scene)
+        return [verdict for group in self._groups for verdict in group.measured(scene)]
+
+    def __add__(self, other: Proposals) -> Proposals:
+        return Proposals(*self._groups, *other._groups)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups))
+
+    @overload
+    def __getitem__(self, place: int) -> Proposal: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Proposal]: ...
+    def __getitem__(self, place: int | slice) -> Proposal | Sequence[Proposal]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        at = place
+        for group in self._groups:
+            if 0 <= at < len(group):
+                return Proposal(group.args(at), group.window)
+            at -= len(group)
+        raise IndexError(place)
+
+    def __iter__(self) -> Iterator[Proposal]:
+        return (Proposal(group.args(i), group.window) for group in self._groups for i in range(len(group)))
