@@ -74,7 +74,7 @@ def canonical_json(value: Any) -> str:
     if kind is dict:
         return "{" + ",".join([f"{_quoted(k)}:{canonical_json(value[k])}" for k in sorted(value)]) + "}"
     if kind is list or kind is tuple:
-        return "[" + ",".join([canonical_json(v) for v in value]) + "]"
+        return "[" + ",".join([_quoted(v) if type(v) is str else canonical_json(v) for v in value]) + "]"
     return _other_json(value)
 
 

@@ -188,7 +188,7 @@ class Material:
         return [i for i, v in enumerate(verdicts) if v.true], [i for i, v in enumerate(verdicts) if v.false]
 
     def spelled(self, proposal: Proposal, verdict: Verdict) -> Claim:
-        """A proposal as a claim to be published, with the verdict that :func:`measure` gave it, for facts to rest on."""
+        """A proposal as a claim to be published; the verdict that was measured is kept for the facts to rest on."""
         claim = proposal.claim
         self.scene.verdicts[claim] = verdict.rounded()
         return claim

@@ -14,19 +14,8 @@ import numpy as np
 
 from fm_hub.records import Floats
 
-__all__ = [
-    "jitter",
-    "legs",
-    "longest",
-    "mean",
-    "measured",
-    "med",
-    "med_point",
-    "noise_of",
-    "roughness",
-    "running_median",
-]
-__all__ += ["smooth", "smooth_ends", "third", "thirds", "turning_points"]
+__all__ = ["jitter", "legs", "longest", "mean", "measured", "med", "med_point", "noise_of", "roughness"]
+__all__ += ["running_median", "smooth", "smooth_ends", "third", "thirds", "turning_points"]
 
 MAD_TO_SIGMA = 1.4826
 ROOT = math.sqrt(1.5)
@@ -96,7 +85,7 @@ def roughness(x: Floats) -> Floats:
 
 
 def noise_of(rough: Floats) -> float:
-    """The robust deviation of high-passed values, as :func:`roughness` gives them: of points, in the worse direction."""
+    """The robust deviation of what :func:`roughness` gives: of points, in the worse direction."""
     worst = med(rough) if rough.ndim == 1 else max(med_point(rough))
     return MAD_TO_SIGMA * worst / ROOT
 

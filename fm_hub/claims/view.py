@@ -22,6 +22,7 @@ Args = Mapping[str, Any]
 
 def view(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """Which way the view goes: where the camera looks, not where the picture's contents go."""
+    del args  # there is one view
     if claim.frame != "image" or scene.camera.label == "unknown":
         return None
     key = ("view", claim.t0, claim.t1)

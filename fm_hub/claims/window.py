@@ -19,7 +19,7 @@ from fm_hub.records import Floats
 if TYPE_CHECKING:
     from fm_hub.claims.scene import Scene
 
-__all__ = ["Course", "Couple", "Pair", "Window"]
+__all__ = ["Couple", "Course", "Pair", "Window"]
 
 MIN_SAMPLES = 5
 MIN_SECONDS = 0.4

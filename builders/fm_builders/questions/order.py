@@ -93,7 +93,14 @@ def _mirrored(n: int) -> tuple[tuple[int, ...], ...]:
 
 
 def events_of(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
-    """The events that can be decided, of the tracks that are wholly seen and of their contacts."""
+    """The events that can be decided, of the tracks that are wholly seen and of their contacts; worked out once."""
+    found: list[tuple[dict[str, Any], Verdict]] | None = m.scene.memo.get(events_of)
+    if found is None:
+        found = m.scene.memo[events_of] = _events(m)
+    return found
+
+
+def _events(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
     wanted: list[dict[str, Any]] = []
     for track in m.good:
         given = {"track": track.track_id}
