@@ -61,8 +61,8 @@ def annotate(folder: str, start: int, count: int, seed: int) -> None:
             ledger.add(entry_of(look, Outcome("ok"), work))
 
 
-def annotated(out: Path, clips: int, seed: int) -> Path:
-    """A folder that ``fm-hub compose`` takes, with so many clips."""
+def annotated(out: Path, clips: int, seed: int, per_clip: int) -> Path:
+    """A folder that ``fm-hub compose`` takes, with so many clips, and so many questions of each at most."""
     from fm_builders.recipe import load_recipe
     from fm_builders.sources import Input
     from fm_builders.workplace import Plan, Workplace
@@ -76,9 +76,11 @@ def annotated(out: Path, clips: int, seed: int) -> Path:
             job.result()
     names = range(clips)
     sources = tuple(Input(f"/synthetic/{i}.mp4", f"{i}.mp4", origin=f"film {i // 2}") for i in names)
+    recipe = load_recipe("default")
+    recipe = recipe.model_copy(update={"compose": recipe.compose.model_copy(update={"max_per_clip": per_clip})})
     place = Workplace(out)
     with place.locked():
-        place.save(Plan(sources, load_recipe("default"), store, False, frozenset()))
+        place.save(Plan(sources, recipe, store, False, frozenset()))
     return out
 
 
@@ -112,12 +114,12 @@ def family_gb(pid: int) -> float:
     return total + sum(family_gb(int(child)) for child in children)
 
 
-def same_bytes(folder: Path, seed: int) -> int:
+def same_bytes(folder: Path, seed: int, per_clip: int) -> int:
     """How many ways to compose a small set give other bytes than two workers do: one worker, and after a kill."""
     from coloured import tree
     from faults.killing import kill, start
 
-    out = annotated(folder / "small", 600, seed)
+    out = annotated(folder / "small", 600, seed, per_clip)
     trees = []
     for workers in (2, 1):
         run("compose", out, "--workers", workers)
@@ -136,6 +138,7 @@ def main() -> None:
     """Draw, compose, verify, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=46_700)
+    parser.add_argument("--per-clip", type=int, default=20, help="questions of a clip at most; 20 is the recipe's own")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
@@ -144,10 +147,10 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        rows = [Row("ways to compose that give other bytes", same_bytes(folder, chosen.seed), "", "<=", 0)]
+        rows = [Row("ways to compose that give other bytes", same_bytes(folder, chosen.seed, chosen.per_clip), "", "<=", 0)]
         took = {}
         for clips in (chosen.clips // 2, chosen.clips):
-            out = annotated(folder / f"of{clips}", clips, chosen.seed)
+            out = annotated(folder / f"of{clips}", clips, chosen.seed, chosen.per_clip)
             took[clips] = run("compose", out, "--workers", chosen.workers)
             print(f"{clips} clips composed: {took[clips][0]:.0f} s wall, {took[clips][1]:.0f} s CPU", flush=True)
         counts = read_manifest(out).counts
