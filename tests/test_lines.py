@@ -61,6 +61,23 @@ def test_the_last_line_of_a_trial_counts(tmp_path: Path) -> None:
     assert [s["id"] for s in trials.plain()[4:]] == ["q4", "q5"]
 
 
+@pytest.mark.parametrize("files", [(0, 1), (1, 0), (2, 10)])
+def test_of_several_files_the_latest_round_counts_and_then_an_answer(tmp_path: Path, files: tuple[int, int]) -> None:
+    one, other = files
+    with SampleLog(tmp_path, one) as log:
+        log.append([sample(0, error="E"), sample(1, said="good"), sample(2, said="old", round=1)])
+        log.append([sample(3, said="good", round=1), sample(3, error="taken back", round=1)])
+        log.append([sample(4, said="other bytes", round=1), sample(5, error="E", round=1)])
+    with SampleLog(tmp_path, other) as log:
+        log.append([sample(0, said="good"), sample(1, error="E"), sample(2, said="new", round=2)])
+        log.append([sample(4, error="E", round=2), sample(5, said="good", round=2)])
+    trials = Trials(tmp_path)
+    assert trials.rounds == 2
+    assert [trials[key(n)]["error"] or trials[key(n)]["said"] for n in range(6)] == [
+        *("good", "good", "new", "taken back", "E", "good")
+    ]
+
+
 def test_trials_with_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fm_eval_harness.samples.hash", lambda key: len(key[0]), raising=False)
     with SampleLog(tmp_path) as log:

@@ -14,6 +14,7 @@ import pytest
 
 from fm_eval_harness.compare import compare
 from fm_eval_harness.evaluate import run
+from fm_eval_harness.items import groups
 from fm_eval_harness.questions import select
 from fm_eval_harness.runs import load_run
 from fm_eval_harness.samples import SampleLog, Trials
@@ -149,18 +150,23 @@ def test_other_bytes_are_asked_about_again(tmp_path: Path) -> None:
     assert run(model, own, output=tmp_path / "runs", config="mcq", report=False).coverage < 1
 
 
-def test_two_processes_share_the_work(drawn: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    argv = ["--model", "fake:hash", "--dataset", drawn, "--config", "mcq", "--circular", "--json"]
+def by_two(*argv: str | Path) -> str:
+    """What two processes say that ask ``fake:hash``."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python"]
     done = subprocess.run(
-        [*torchrun, sys.executable, "-m", "fm_eval_harness.cli", *argv, "-o", tmp_path / "two"],
+        [*torchrun, sys.executable, "-m", "fm_eval_harness.cli", "--model", "fake:hash", *argv],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1  # one of the two speaks
+    return done.stdout
+
+
+def test_two_processes_share_the_work(drawn: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    said = by_two("--dataset", drawn, "--config", "mcq", "--circular", "--json", "-o", tmp_path / "two")
+    assert said.count("\n") == 1  # one of the two speaks
     (folder,) = (tmp_path / "two").iterdir()
     files = sorted(p.name for p in folder.glob("samples*.jsonl"))
     assert files == ["samples-1.jsonl", "samples.jsonl"]
@@ -177,6 +183,29 @@ def test_two_processes_share_the_work(drawn: Path, tmp_path: Path) -> None:
     again = run("fake:hash", drawn, output=tmp_path / "two", config="mcq", circular=True, report=False)
     assert again.folder == folder
     assert again.results == alone.results
+
+
+def test_what_another_process_answers_counts_over_what_one_had_said(tmp_path: Path) -> None:
+    """One process fails at a clip and answers to another; then the second of two finds the one whole, the other new."""
+    pytest.importorskip("torch")
+    own = make_dataset(tmp_path / "foundationmotion")
+    shares = list(groups(select(own, load_task("foundationmotion"), "mcq", None)))
+    failing, other, third = (own / shares[n][0].question.video_file for n in (1, 3, 0))
+    whole = failing.read_bytes()
+    failing.write_bytes(b"")
+    first = run("fake:hash", own, output=tmp_path / "runs", config="mcq", report=False)
+    assert 0 < first.coverage < 1
+    failing.write_bytes(whole)
+    other.write_bytes(third.read_bytes())
+    by_two("--dataset", own, "--config", "mcq", "-o", tmp_path / "runs")
+    alone = run("fake:hash", own, output=tmp_path / "alone", config="mcq", report=False)
+    again = load_run(first.folder)
+    assert (first.folder / "samples-1.jsonl").stat().st_size
+    assert again.results == alone.results
+    told = "id", "clip_sha", "scores", "error"
+    assert [[s[k] for k in told] for s in again.samples] == [[s[k] for k in told] for s in alone.samples]
+    replayed = run(f"replay:{first.folder}", own, output=tmp_path / "replayed", config="mcq", report=False)
+    assert [s["scores"] for s in replayed.samples] == [s["scores"] for s in alone.samples]
 
 
 # -- answers that were saved before ------------------------------------------------------------------------------------
@@ -229,6 +258,7 @@ def test_answers_by_hand(drawn: Path, tmp_path: Path) -> None:
         ('{"id": "a"}\n', ":1: neither scores nor a prediction, nor a text"),
         ('{"id": "a", "scores": {"A": "much"}}\n', ":1: scores must map"),
         ('{"id": "a", "scores": [1]}\n', ":1: scores must map"),
+        ('{"id": "a", "prediction": "A", "round": "1"}\n', ":1: round must be"),
     ],
 )
 def test_answers_that_are_none(drawn: Path, tmp_path: Path, text: str, says: str) -> None:

@@ -57,7 +57,7 @@ class Asking:
         Raises :class:`~fm_hub.errors.ItemFailed` if ``strict``, after what was answered is on the disk.
         """
         before = _Before(Trials(self.folder), self.where.path)
-        self.ranks.wait()  # all have read before any writes
+        self.ranks.wait()  # all have read before any writes, so all write the same round
         done, total, files = 0, 0, dict[str, None]()
         for _, view in self._views(items):
             due = [t for t in view if not before.answers(t)]
@@ -75,7 +75,8 @@ class Asking:
                 for _, batch in groupby(waiting, key=lambda one: one[0][0]):
                     new = self._ask_views([(view, ready) for (_, view), ready in batch], judge)
                     back = doubts.taken_back(new)
-                    log.append([*(a.sample for a in new), *(_taken_back(a, judge) for a in back)])
+                    said = *(a.sample for a in new), *(_taken_back(a, judge) for a in back)
+                    log.append({**sample, "round": before.trials.rounds + 1} for sample in said)
                     again += [a.trial for a in back]
                     done += len(new) - len(back)
                     for finding in self.model.findings()[told:]:

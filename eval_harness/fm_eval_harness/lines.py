@@ -29,6 +29,10 @@ class Lines:
     def __getitem__(self, n: int) -> Any:
         return json.loads(os.pread(self._fds[self._file[n]], self._size[n], self._start[n]))
 
+    def file_of(self, n: int) -> int:
+        """In which of the files, counted from 0 as they were scanned, an object stands."""
+        return self._file[n]
+
     def scan(self, path: Path) -> Iterator[bytes]:
         """Find the lines of one more file, and yield them; one without its end is none."""
         start = 0

@@ -41,7 +41,7 @@ def rescore(folder: Path, dataset: str | Path | None = None) -> tuple[RunResult,
         if any(Trial(i).key not in before for i in items):
             raise BadOutput(f"{folder}: this run is not finished; give its fm-eval command again to go on")
         for sample in _changed(items, before, Judge(task, where.path)):
-            log.append([sample])
+            log.append([{**sample, "round": before.rounds + 1}])
             changed += 1
         config["parser"] = PARSER_VERSION
         write_json(folder / CONFIG, config)

@@ -17,6 +17,7 @@ import numpy as np
 
 from fm_eval_harness.lines import Lines
 from fm_hub.errors import BadOutput
+from fm_hub.models.replay import standing
 
 __all__ = ["Key", "Sample", "SampleLog", "Samples", "Trials"]
 
@@ -30,21 +31,25 @@ Key = tuple[str, str, str, int]
 
 
 class Trials(Mapping[Key, Sample]):
-    """Every answer that a run has when this is made; the last line of a trial counts.
+    """Every answer that a run has when this is made; of several lines of a trial the one that :func:`standing` takes.
 
     A line is read when it is asked for: what is kept of each is where it stands, 30 bytes. ``controls`` are those that
-    were asked, ``turned`` says whether rotations were. Nothing is changed: a run may be read while it is written, and
-    a last line without its end is left out. Raises :class:`~fm_hub.errors.BadOutput` for a line that is no sample.
+    were asked, ``turned`` says whether rotations were, ``rounds`` how many commands have written.
+    Nothing is changed: a run may be read while it is written, and a last line without its end is left out. Raises
+    :class:`~fm_hub.errors.BadOutput` for a line that is no sample.
     """
 
     def __init__(self, folder: Path) -> None:
         self._lines, hashes = Lines(), array("q")
         self.controls: set[str] = set()
         self.turned = False
+        self.rounds = 0
         for path in sorted(folder.glob(_ALL_SAMPLES)):
             for number, line in enumerate(self._lines.scan(path), 1):
                 try:
-                    key = _key_of(json.loads(line))
+                    sample = json.loads(line)
+                    key = _key_of(sample)
+                    self.rounds = max(self.rounds, sample.get("round", 0))
                 except (ValueError, KeyError, TypeError):
                     raise BadOutput(f"{path}:{number}: not a sample; remove that line to go on") from None
                 hashes.append(hash(key))
@@ -81,17 +86,22 @@ class Trials(Mapping[Key, Sample]):
         return Samples(self._lines, array("q", (n for *_, n in sorted(places))))
 
     def _forget_what_was_said_again(self) -> None:
-        """Keep of several lines of one trial the last."""
+        """Keep of several lines of one trial the one that counts."""
         hashes = np.frombuffer(self._hashes, np.int64) if self._hashes else np.zeros(0, np.int64)
         twins = np.flatnonzero(hashes[1:] == hashes[:-1])
         if not len(twins):
             return
-        last: dict[Key, int] = {}
+        last: dict[tuple[Key, int], tuple[int, bool, int]] = {}
         for place in sorted({*twins.tolist(), *(twins + 1).tolist()}):  # in order of lines, among equals
-            last[_key_of(self._lines[self._order[place]])] = place
+            n = self._order[place]
+            sample = self._lines[n]
+            last[_key_of(sample), self._lines.file_of(n)] = *standing(sample), place
+        counts: dict[Key, tuple[int, bool, int]] = {}
+        for (key, _), found in last.items():
+            counts[key] = max(found, counts.get(key, found))
         keep = np.ones(len(hashes), bool)
         keep[twins] = keep[twins + 1] = False
-        keep[list(last.values())] = True
+        keep[[place for *_, place in counts.values()]] = True
         order = np.frombuffer(self._order, np.int64)
         self._hashes, self._order = array("q", hashes[keep].tobytes()), array("q", order[keep].tobytes())
 

@@ -13,7 +13,7 @@ from fm_hub.errors import ModelError, UserError
 from fm_hub.models import Model, Options, Prompt, Scores, View
 from fm_hub.models.baseline import letter_scores
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "standing"]
 
 _SAMPLES = "samples*.jsonl"
 
@@ -24,7 +24,7 @@ class Replay(Model):
     A line is an object with ``id`` and ``scores`` (the log-probability of each letter), ``prediction`` (a letter)
     or ``text`` (what was written, for tasks that are answered in words). A question without a line is an error of
     that question; so is one whose letters do not fit. Lines of controls and rotations are left out: they answered
-    something else.
+    something else. The last line of a question counts; of a run's several files, as :func:`standing` says.
     """
 
     def __init__(self, source: Path) -> None:
@@ -37,8 +37,14 @@ class Replay(Model):
         for file in files:
             data = file.read_bytes()
             digest.update(data)
+            here: dict[str, Mapping[str, Any]] = {}
             for number, line in _lines(data):
-                self._keep(f"{file}:{number}", line)
+                _check(f"{file}:{number}", line)
+                if not line.get("control") and not line.get("rotation"):
+                    here[line["id"]] = line
+            for name, line in here.items():
+                if name not in self.answers or standing(line) >= standing(self.answers[name]):
+                    self.answers[name] = line
         self.commit = f"sha256:{digest.hexdigest()}"
 
     @classmethod
@@ -92,17 +98,29 @@ class Replay(Model):
         why = "the saved answer is to other options" if scores or letter else "the saved answer has no letter"
         return Scores(prompt.id, error=f"ModelError: {why}")
 
-    def _keep(self, place: str, line: Any) -> None:
-        if not isinstance(line, dict) or not isinstance(line.get("id"), str):
-            raise UserError(f"{place}: not a saved answer (an object with id, and scores, prediction or text)")
-        scores = line.get("scores") or {}
-        if not isinstance(scores, dict) or not all(_is_number(v) for v in scores.values()):
-            raise UserError(f"{place}: scores must map letters to log-probabilities")
-        said = any(isinstance(line.get(name), str) for name in ("prediction", "text"))
-        if not scores and not said and not line.get("error"):
-            raise UserError(f"{place}: neither scores nor a prediction, nor a text")
-        if not line.get("control") and not line.get("rotation"):
-            self.answers[line["id"]] = line
+
+def standing(line: Mapping[str, Any]) -> tuple[int, bool]:
+    """Which of several files' last lines of one question counts: the greatest, and of equals the last file's.
+
+    That is the one of the latest command on a run (``round``), and of one command an answer before a failure.
+
+    >>> standing({"round": 2, "error": "DecodeError"}) > standing({"round": 1, "error": ""}) > standing({"error": ""})
+    True
+    """
+    return line.get("round", 0), not line.get("error")
+
+
+def _check(place: str, line: Any) -> None:
+    if not isinstance(line, dict) or not isinstance(line.get("id"), str):
+        raise UserError(f"{place}: not a saved answer (an object with id, and scores, prediction or text)")
+    scores = line.get("scores") or {}
+    if not isinstance(scores, dict) or not all(_is_number(v) for v in scores.values()):
+        raise UserError(f"{place}: scores must map letters to log-probabilities")
+    said = any(isinstance(line.get(name), str) for name in ("prediction", "text"))
+    if not scores and not said and not line.get("error"):
+        raise UserError(f"{place}: neither scores nor a prediction, nor a text")
+    if not isinstance(line.get("round", 0), int):
+        raise UserError(f"{place}: round must be a whole number")
 
 
 def _is_number(value: Any) -> bool:
