@@ -24,6 +24,8 @@ from bench import Row, show
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 BATCH = 250
+PER_CLIP = 20
+"""Questions of a clip at most, as the recipe has it."""
 
 
 def annotate(folder: str, start: int, count: int, seed: int) -> None:
@@ -61,7 +63,7 @@ def annotate(folder: str, start: int, count: int, seed: int) -> None:
             ledger.add(entry_of(look, Outcome("ok"), work))
 
 
-def annotated(out: Path, clips: int, seed: int, per_clip: int) -> Path:
+def annotated(out: Path, clips: int, seed: int, per_clip: int = PER_CLIP) -> Path:
     """A folder that ``fm-hub compose`` takes, with so many clips, and so many questions of each at most."""
     from fm_builders.recipe import load_recipe
     from fm_builders.sources import Input
@@ -138,7 +140,7 @@ def main() -> None:
     """Draw, compose, verify, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=46_700)
-    parser.add_argument("--per-clip", type=int, default=20, help="questions of a clip at most; 20 is the recipe's own")
+    parser.add_argument("--per-clip", type=int, default=PER_CLIP, help="questions of a clip at most")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
@@ -147,7 +149,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        rows = [Row("ways to compose that give other bytes", same_bytes(folder, chosen.seed, chosen.per_clip), "", "<=", 0)]
+        differ = same_bytes(folder, chosen.seed, chosen.per_clip)
+        rows = [Row("ways to compose that give other bytes", differ, "", "<=", 0)]
         took = {}
         for clips in (chosen.clips // 2, chosen.clips):
             out = annotated(folder / f"of{clips}", clips, chosen.seed, chosen.per_clip)
