@@ -42,7 +42,7 @@ def show(bench: str, rows: Sequence[Row], chosen: argparse.Namespace) -> None:
     """Print the table, and with --json the line."""
     print("| figure | value | target |\n|---|---|---|")
     for r in rows:
-        print(f"| {r.figure} | {r.value:.3g} {r.unit} | {r.op} {r.target:g} {r.unit} {'ok' if r.ok else 'MISSED'} |")
+        print(f"| {r.figure} | {r.value:.4g} {r.unit} | {r.op} {r.target:g} {r.unit} {'ok' if r.ok else 'MISSED'} |")
     if chosen.json:
         lines = [{**asdict(r), "ok": r.ok} for r in rows]
         print(json.dumps({"bench": bench, "seed": chosen.seed, "rows": lines}))
