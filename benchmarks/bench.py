@@ -42,7 +42,8 @@ def show(bench: str, rows: Sequence[Row], chosen: argparse.Namespace) -> None:
     """Print the table, and with --json the line."""
     print("| figure | value | target |\n|---|---|---|")
     for r in rows:
-        print(f"| {r.figure} | {r.value:.4g} {r.unit} | {r.op} {r.target:g} {r.unit} {'ok' if r.ok else 'MISSED'} |")
+        value = f"{r.value:.4g}" if abs(r.value) < 10_000 else f"{r.value:,.0f}"
+        print(f"| {r.figure} | {value} {r.unit} | {r.op} {r.target:g} {r.unit} {'ok' if r.ok else 'MISSED'} |")
     if chosen.json:
         lines = [{**asdict(r), "ok": r.ok} for r in rows]
         print(json.dumps({"bench": bench, "seed": chosen.seed, "rows": lines}))

@@ -46,19 +46,20 @@ def people(xs: list[list[float | None]], colours: list[Colour], *, seen: bool) -
     return TwoStageTracker().track(frames, T[: len(frames)], (640, 360), "clip", "a")[0]
 
 
-def crossing() -> list[list[float | None]]:
-    """Two people meet, slow down behind something for 0.6 s, and pass: by their places, they could have turned back."""
-    left: list[float | None] = [200 + 7.0 * i for i in range(12)] + [None] * 6 + [296 + 7.0 * i for i in range(12)]
-    right: list[float | None] = [380 - 7.0 * i for i in range(12)] + [None] * 6 + [284 - 7.0 * i for i in range(12)]
+def meeting(*, turn: bool) -> list[list[float | None]]:
+    """Two people meet, slow down behind something for 0.6 s, and pass, or turn back: what can be seen is the same."""
+    on, back = ([296 + 7.0 * i for i in range(12)], [284 - 7.0 * i for i in range(12)])
+    left: list[float | None] = [200 + 7.0 * i for i in range(12)] + [None] * 6 + (back if turn else on)
+    right: list[float | None] = [380 - 7.0 * i for i in range(12)] + [None] * 6 + (on if turn else back)
     return [left, right]
 
 
 def test_after_a_meeting_each_is_who_they_look_like() -> None:
-    tracks = people(crossing(), [RED, BLUE], seen=True)
-    assert len(tracks) == 2
-    assert [round(float(t.bbox[-1, :3:2].mean())) for t in tracks] == [373, 207]
-    by_paths = people(crossing(), [RED, BLUE], seen=False)
-    assert [round(float(t.bbox[-1, :3:2].mean())) for t in by_paths] == [207, 373]
+    for turn, ends in ((False, [373, 207]), (True, [207, 373])):
+        tracks = people(meeting(turn=turn), [RED, BLUE], seen=True)
+        assert [round(float(t.bbox[-1, :3:2].mean())) for t in tracks] == ends
+        by_paths = people(meeting(turn=turn), [RED, BLUE], seen=False)
+        assert [round(float(t.bbox[-1, :3:2].mean())) for t in by_paths] == [373, 207]  # who has no look goes on
 
 
 def test_who_is_gone_for_longer_is_known_again_by_looks_alone() -> None:

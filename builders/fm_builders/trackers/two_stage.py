@@ -28,6 +28,7 @@ HIGH = 0.4  # a detection of the first stage
 MAX_GAP = 1.0  # seconds without a detection after which a track has ended
 WEAK_GAP = 0.35  # seconds: weak detections continue only what was seen a moment ago
 MIN_HITS, MIN_THING_HITS = 3, 5  # things are detected less surely; claims need five samples anyway
+LEAST_SEEN = 0.3  # share of a track's frames in which it is detected: what flickers is a mistake
 MIN_SCORE = 0.3  # mean of a track's detections
 MAX_GROWTH = 1.8  # of the size, from one detection to the next
 STOPPED = 0.6  # weight of the last box against the expected one
@@ -77,7 +78,7 @@ class TwoStageTracker(Tracker):
         clip_id: str,
         artifact: str,
     ) -> tuple[list[Track], list[Keypoints]]:
-        """See :meth:`Tracker.track`. Dropped: tracks of fewer than 3 detections (5 for things), or weak ones."""
+        """See :meth:`Tracker.track`. Dropped: tracks of under 3 detections (things: 5), weak or flickering ones."""
         if len(detections) != len(t) or np.any(np.diff(t) <= 0):
             raise ValueError(f"{len(detections)} frames of detections for {len(t)} times, which must rise")
         tracks: list[_Open] = []
@@ -91,6 +92,8 @@ class TwoStageTracker(Tracker):
 
 def _believed(track: _Open, detections: Sequence[Detections]) -> bool:
     least = MIN_HITS if track.group in ("person", "hand") else MIN_THING_HITS
+    if len(track.hits) < LEAST_SEEN * (track.hits[-1][0] - track.hits[0][0] + 1):
+        return False
     score = np.mean([detections[frame].score[index] for frame, index in track.hits])
     return len(track.hits) >= least and bool(score >= MIN_SCORE)
 
