@@ -94,11 +94,13 @@ def _until(argv: list[str], out: Path | None) -> tuple[float, float]:
 
 
 _FAKE = """
-import json, resource, sys, time
+import json, re, sys, time
+from pathlib import Path
 from fm_eval_harness.evaluate import run
 start = time.perf_counter()
 result = run("fake:hash", sys.argv[1], config="mcq", output=sys.argv[2], report=False)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# ru_maxrss would not do: a process inherits the peak of the one that started it
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 print(json.dumps([time.perf_counter() - start, result.results["n_scored"], peak, time.process_time()]))
 """
 
