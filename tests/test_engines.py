@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fm_builders.engines import Limits, run
+from fm_builders.engines import Limits, Workers, run
 from fm_hub.errors import BadOutput, Crash, ItemError, OutOfMemory, Timeout, UnknownName
 
 HERE = ("inline", "local")
@@ -37,6 +37,8 @@ def work(job: Job) -> str:
         time.sleep(5)
     if job.what == "full":
         raise BadOutput("the disk is full")
+    if job.what.startswith("who "):
+        return str(os.getpid())
     if job.what.startswith("when "):
         return f"{job.what} {time.monotonic():.3f}"
     return job.what.upper()
@@ -71,6 +73,18 @@ def test_a_crash_a_hang_and_hunger_leave_their_neighbours_alone() -> None:
     assert isinstance(results["crash"], Crash)
     assert isinstance(results["hang"], Timeout)
     assert isinstance(results["eat"], OutOfMemory)
+
+
+def test_workers_stay_from_one_run_to_the_next() -> None:
+    with Workers(Limits(workers=1, timeout_s=10.0)) as workers:
+        first = dict(run("local", work, [Job("who 1")], workers=workers))
+        lost = dict(run("local", work, [Job("crash")], workers=workers))
+        assert isinstance(lost[Job("crash")], Crash)
+        after = dict(run("local", work, [Job("who 2"), Job("who 3")], workers=workers))
+        assert after[Job("who 2")] == after[Job("who 3")] != first[Job("who 1")], "a dead one is replaced, once"
+    pid = int(str(after[Job("who 2")]))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_another_attempt_may_have_the_machine_for_itself() -> None:

@@ -30,6 +30,15 @@ def loaded_by(code: str) -> set[str]:
     return set(out.stdout.split())
 
 
+def test_a_build_needs_no_scipy_until_it_looks_at_a_clip() -> None:
+    """Half of what every process of a build, and every command about one, would load."""
+    probe = "import fm_builders.build, sys; from fm_builders.recipe import load_recipe as load"
+    probe += "; from fm_builders.perception_models import model_ids; model_ids(load('default').perception)"
+    probe += "; print('scipy.optimize' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize(
     "code", ["import fm_hub", "import fm_builders", "import fm_eval_harness", "import fm_hub.alias"]
 )

@@ -307,10 +307,10 @@ def prepared(hub: LoopbackHub, api: HfApi, two: Path, three: Path, tmp_path: Pat
         (100, "cut", 4),
         (0, "duplicate", 13),
         pytest.param(100, "fail", 1, marks=pytest.mark.slow),
-        pytest.param(0, "fail", 1, marks=pytest.mark.slow),
+        pytest.param(0, "fail", 2, marks=pytest.mark.slow),
         pytest.param(100, "cut", 1, marks=pytest.mark.slow),
         pytest.param(100, "duplicate", 1, marks=pytest.mark.slow),
-        pytest.param(0, "duplicate", 1, marks=pytest.mark.slow),
+        pytest.param(0, "duplicate", 3, marks=pytest.mark.slow),
     ],
 )
 def test_a_push_that_breaks_anywhere_goes_on(

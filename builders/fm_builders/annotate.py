@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fm_builders.engines import Limits, run
+from fm_builders.engines import Limits, Workers, run
 from fm_builders.ledger import MAX_ATTEMPTS, Entry, History, Ledger, State, retry_of
 from fm_builders.sources import Input
 from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, close, entry_of, follow, run_task, without_folders
@@ -76,9 +76,9 @@ def annotate(sources: Sequence[Input], work: Work, *, engine: str = "local", lim
     ``work.run`` is set here, to one more than the ledger knows.
     """
     store = Store(work.store)
-    with Ledger(store.storage) as ledger:
+    with Ledger(store.storage) as ledger, Workers(limits or Limits()) as workers:
         known = _Known(store, ledger.history())
-        crew = _Crew(replace(work, run=known.history.run + 1), ledger, engine, limits or Limits())
+        crew = _Crew(replace(work, run=known.history.run + 1), ledger, engine, workers)
         try:
             return _annotate(sources, known, crew)
         finally:
@@ -207,8 +207,8 @@ class _Known:
 class _Crew:
     """Runs tasks with their retries and remembers the outcome of every clip."""
 
-    def __init__(self, work: Work, ledger: Ledger, engine: str, limits: Limits) -> None:
-        self.work, self.ledger, self.engine, self.limits = work, ledger, engine, limits
+    def __init__(self, work: Work, ledger: Ledger, engine: str, workers: Workers) -> None:
+        self.work, self.ledger, self.engine, self.workers = work, ledger, engine, workers
         self.reused = 0
         self.clips: dict[tuple[str, str], Outcome] = {}
         self._open: Counter[str] = Counter()
@@ -237,7 +237,7 @@ class _Crew:
     def _stream(self, tasks: Iterable[Task], known: _Known) -> Iterator[tuple[Task, Outcome]]:
         do, opens = partial(run_task, work=self.work), partial(follow, recipe=self.work.recipe)
         unsettled = self._unsettled(tasks, known)
-        for task, result in run(self.engine, do, unsettled, opens=opens, again=self._again, limits=self.limits):
+        for task, result in run(self.engine, do, unsettled, opens=opens, again=self._again, workers=self.workers):
             yield from self._drained()
             yield task, _outcome(result)
         yield from self._drained()

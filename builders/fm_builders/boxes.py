@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["area", "centre", "clipped", "iou", "nms", "overlap"]
+__all__ = ["area", "best_pairs", "centre", "clipped", "iou", "nms", "overlap"]
 
 Floats = NDArray[np.floating]
 _TINY = 1e-9
@@ -61,3 +61,14 @@ def nms(bbox: Floats, score: Floats, threshold: float) -> NDArray[np.intp]:
         if alive[i]:
             alive[i + 1 :] &= ~overlaps[i, i + 1 :]
     return order[alive]
+
+
+def best_pairs(likeness: Floats, least: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of an array (N, M), each in one pair at most, whose likenesses sum to the most.
+
+    Only those of at least ``least`` (above 0) count.
+    """
+    from scipy.optimize import linear_sum_assignment  # a second of imports: not for those who only name a detector
+
+    rows, columns = linear_sum_assignment(np.where(likeness >= least, likeness, 0.0), maximize=True)
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= least]

@@ -10,13 +10,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from fm_builders.supervised import MemoryWatch, Pool, machine_memory, outcome_of
 from fm_hub.errors import ItemError, UnknownName
 
-__all__ = ["ENGINES", "Again", "Limits", "Opens", "run"]
+__all__ = ["ENGINES", "Again", "Limits", "Opens", "Workers", "run"]
 
 ENGINES = ("local", "inline", "ray")
 
@@ -76,6 +77,28 @@ class Limits:
         return self.memory or int(0.9 * machine_memory() / self.processes)
 
 
+class Workers:
+    """The processes of the engine ``local``: started when first needed, kept from one run to the next, ended with the
+    block; each takes seconds to start."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._open = ExitStack()
+        self._pool: Any = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    def pool(self) -> Any:
+        """Pebble's pool."""
+        if self._pool is None:
+            self._pool = self._open.enter_context(Pool(self.limits.processes))
+        return self._pool
+
+
 def run(
     engine: str,
     do: Callable[[J], R],
@@ -84,18 +107,20 @@ def run(
     opens: Opens[J, R] = nothing,
     again: Again[J, R] = never,
     limits: Limits | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[tuple[J, R | ItemError]]:
     """Yield (task, result or error) as tasks end for good; an error stands for a task that was lost with its worker.
 
     ``tasks`` is taken as needed, so that it may be endless. ``opens`` names the tasks that a result opens; it may be
     called on another machine. ``again`` gives the next attempt of a task, or None; it is called here, once an
-    attempt. A :class:`UserError` of a task ends the run. Raises :class:`UnknownName` for the engine.
+    attempt. ``workers`` are those of an earlier run, with its limits. A :class:`UserError` of a task ends the run.
+    Raises :class:`UnknownName` for the engine.
     """
-    limits = limits or Limits()
+    limits = workers.limits if workers else limits or Limits()
     if engine == "inline":
         return _inline(do, tasks, opens, again)
     if engine == "local":
-        return _local(do, tasks, opens, again, limits)
+        return _local(do, tasks, opens, again, limits, workers)
     if engine == "ray":
         from fm_builders.engine_ray import run_ray
 
@@ -117,7 +142,12 @@ def _inline(
 
 
 def _local(
-    do: Callable[[J], R], tasks: Iterable[J], opens: Opens[J, R], again: Again[J, R], limits: Limits
+    do: Callable[[J], R],
+    tasks: Iterable[J],
+    opens: Opens[J, R],
+    again: Again[J, R],
+    limits: Limits,
+    kept: Workers | None,
 ) -> Iterator[tuple[J, R | ItemError]]:
     queue, rest = deque[J](), iter(tasks)
     first = next(rest, None)
@@ -126,7 +156,8 @@ def _local(
     queue.append(first)
     room = 2 * limits.processes  # running and next in line; the rest waits where it costs nothing
     pending: dict[Future[R], J] = {}
-    with Pool(limits.processes) as pool, MemoryWatch(limits.share) as watch:
+    with ExitStack() as mine, MemoryWatch(limits.share) as watch:
+        pool = (kept or mine.enter_context(Workers(limits))).pool()
         while True:
             while len(pending) < room and not any(t.alone for t in pending.values()):
                 task = queue.popleft() if queue else next(rest, None)

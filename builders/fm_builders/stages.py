@@ -22,7 +22,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from fm_builders import perceive as perception
 from fm_builders.camera import paper_score
 from fm_builders.clips import ClipPlan, Span, cut_clip, plan_clips
 from fm_builders.energy import motion_energy
@@ -377,6 +376,8 @@ def _scratch(store: Store) -> Path | None:
 
 def _perceive(task: Task, work: Work, store: Store) -> None:
     """Look at one clip and store its tables."""
+    from fm_builders.perceive import perceive  # a second of imports, for those alone who look at clips
+
     clip, p = task.clip, work.recipe.perception
     if clip is None:
         raise ValueError("a clip is needed")
@@ -387,7 +388,7 @@ def _perceive(task: Task, work: Work, store: Store) -> None:
             raise TooShort(f"{len(t)} sampled frame(s); a clip needs {MIN_FRAMES}")
         size = (index.width, index.height)
         given = fetch_given(store, p.given, clip.clip_id, len(t), size) if p.given else {}
-        seen = perception.perceive(index, t, clip.clip_id, task.key, p, given)
+        seen = perceive(index, t, clip.clip_id, task.key, p, given)
     frames = Frames(clip.clip_id, list(range(len(t))), pts, t)  # type: ignore[arg-type]  # frozen into arrays
     measured = _measured(clip, index, seen.camera)
     tables: dict[str, Sequence[Any]] = {"clips": [measured], "frames": [frames], **seen.tables()}

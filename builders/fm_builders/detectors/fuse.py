@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from fm_builders.boxes import iou, nms, overlap
+from fm_builders.boxes import best_pairs, iou, nms, overlap
 from fm_builders.detectors import Detections, Detector
 from fm_builders.detectors.movenet import MoveNet, persons
 from fm_builders.detectors.nanodet import NanoDet
@@ -36,6 +35,7 @@ NEAR = 1.7  # side of the second look over the box's long side
 MEMORY = 10  # frames in which a person who is not seen is looked for
 SCAN_EVERY, SCAN_SIDE = 5, 832  # in one frame of so many the first look is a closer one: whoever it finds is known
 CLEAR_POINT, FEWEST_POINTS = 0.2, 4  # confidence of a point of a body, and how many say that two are one
+TOUCHES = 1e-6  # IoU of boxes that meet at all
 SAME_POINT = 0.06  # distance of one point of two bodies, over the longer side of the better one, below which it is one
 SAME_THING = 0.55  # IoU above which two boxes of any class are one thing
 FILLS = 0.6  # share of the frame above which a thing's box says nothing about its motion (and is mostly wrong)
@@ -111,8 +111,7 @@ def _drawn(frame: NDArray[np.uint8]) -> bool:
 def _remembered(known: list[_Known], people: NDArray[np.float64]) -> list[_Known]:
     """The persons of this frame, and those who are looked for a little longer, where they are expected next."""
     overlaps = iou(np.array([k.box for k in known]).reshape(-1, 4), people)
-    before, now = linear_sum_assignment(overlaps, maximize=True)
-    same = {int(j): known[i] for i, j in zip(before, now, strict=True) if overlaps[i, j] > 0}
+    same = {j: known[i] for i, j in best_pairs(overlaps, TOUCHES)}
     here = []
     for j, box in enumerate(people):
         earlier = same.get(j)

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from fm_builders.boxes import area, iou, nms
+from fm_builders.boxes import area, best_pairs, iou, nms
 from fm_builders.detectors import Detections
 from fm_builders.recipe import Objects
 from fm_builders.segmenters import Hint, Mask, Part, Segmenter
@@ -243,9 +242,7 @@ def _pairs(have: NDArray[np.float32], found: NDArray[np.float32], least: float) 
     """The best pairs of a followed box and a found one that overlap at least so much."""
     if not len(have) or not len(found):
         return []
-    overlap = iou(have, found)
-    rows, columns = linear_sum_assignment(np.where(overlap >= least, overlap, 0.0), maximize=True)
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if overlap[r, c] >= least]
+    return best_pairs(iou(have, found), least)
 
 
 def _key_frames(t: NDArray[np.float64], every_s: float) -> list[int]:

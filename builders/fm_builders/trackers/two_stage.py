@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from fm_builders.boxes import area, centre, iou
+from fm_builders.boxes import area, best_pairs, centre, iou
 from fm_builders.detectors import Detections
 from fm_builders.trackers import Tracker
 from fm_builders.trackers.assemble import assemble
@@ -120,9 +119,7 @@ def _pairs(tracks: list[_Open], found: Detections, t: float) -> list[tuple[_Open
     """The best set of pairs of a track and a detection that may be one thing."""
     if not tracks or not len(found):
         return []
-    similar = _similarity(tracks, found, t)
-    rows, columns = linear_sum_assignment(np.where(similar >= LEAST, similar, 0.0), maximize=True)
-    return [(tracks[r], int(c)) for r, c in zip(rows, columns, strict=True) if similar[r, c] >= LEAST]
+    return [(tracks[r], c) for r, c in best_pairs(_similarity(tracks, found, t), LEAST)]
 
 
 def _similarity(tracks: list[_Open], found: Detections, t: float) -> NDArray[np.float64]:
