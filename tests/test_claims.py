@@ -335,3 +335,52 @@ def test_a_view_that_trembles_a_little_is_not_called_static() -> None:
     trembling = Scene.of(replace(a, camera=replace(a.camera, dx=np.diff(sway, prepend=0.0))))
     assert margin(trembling, "view", **{"is": "static"}) < 2
     assert margin(Scene.of(a), "view", **{"is": "static"}) >= 2
+
+
+def test_what_only_makes_a_word_doubtful_does_not_deny_it() -> None:
+    t = clock()
+    loop = one(lambda t: np.stack([320 - 150 * np.cos(2.1 * t), 180 + 110 * np.sin(1.05 * t)], axis=1))
+    assert margin(loop[0], "path", track=loop[1], **{"is": "back-and-forth"}) == 0.0, "to and fro, but not slim"
+
+    def halting(t: Any) -> Any:
+        return np.stack([80 + 90 * (np.minimum(t, 3.0) + np.maximum(0.0, t - 3.3)), 180 + 0 * t], axis=1)
+
+    scene, x = one(halting, jitter=0.0)
+    assert margin(scene, "pauses", track=x) == 0.0, "a rest of 0.3 s: one may say either"
+    late = make_track("x", "person", t, lambda t: np.stack([100 + 500 * (t > 3.2) + 0 * t, 90 + 0 * t], axis=1))
+    scene = Scene.of(annotation([late], t))
+    for word in ("top-left", "top-right"):
+        args = {"track": late.track_id, "is": word}
+        assert margin(scene, "region", at="all", **args) == 0.0, "first here, then there"
+        assert abs(margin(scene, "region", at="end", **args)) >= 2
+
+
+def test_two_legs_with_a_corner_are_no_arc() -> None:
+    def corner(t: Any) -> Any:
+        return np.stack([120 + 120 * np.minimum(t, 3), 60 + 80 * np.maximum(0, t - 3)], axis=1)
+
+    def bend(t: Any) -> Any:
+        return np.stack([120 + 240 * np.sin(t * np.pi / 12), 300 - 240 * np.cos(t * np.pi / 12)], axis=1)
+
+    for path, least, most in ((corner, -2.0, 2.0), (bend, 2.0, 99.0)):
+        scene, x = one(path, size=(20, 20), jitter=0.2)
+        assert least <= margin(scene, "shape", track=x, **{"is": "arc"}) <= most
+
+
+def test_it_may_go_out_behind_what_covers_it() -> None:
+    t = clock()
+    goes = make_track("x", "person", t, line((100, 180), (600, 180)), seen=(0.0, 4.0))
+    wall = make_track("w", "truck", t, rest((480, 180)), size=(80, 160))
+    for tracks, denied in (([goes], True), ([goes, wall], False)):
+        m = margin(Scene.of(annotation(tracks, t)), "leaves", track=goes.track_id, side="right")
+        assert (m <= -2) if denied else m == 0.0
+
+
+def test_what_moves_half_of_the_time_has_no_one_speed() -> None:
+    def rests_then_runs(t: Any) -> Any:
+        return np.stack([80 + 110 * np.maximum(0.0, t - 3.1), 180 + 0 * t], axis=1)
+
+    scene, x = one(rests_then_runs)
+    for word in ("slow", "medium"):
+        assert abs(margin(scene, "speed", track=x, **{"is": word})) < 2
+    assert margin(scene, "speed", t0=3.5, track=x, **{"is": "medium"}) >= 2

@@ -157,7 +157,7 @@ def test_contacts_prove_and_distance_denies() -> None:
     cup = make_track("c", "cup", T, lambda t: lifted(t) + 10.0, size=(30, 30))
     book = make_track("b", "book", T, rest((100, 60)), size=(40, 20))
     near = make_track("n", "bowl", T, rest((300, 215)), size=(40, 30))
-    held = Contact("clip", hand.track_id, cup.track_id, "hold", 1.6, 4.4, 0.9)
+    held = Contact("clip", hand.track_id, cup.track_id, "hold", 0.8, 5.2, 0.9)
     scene = scene_of(hand, cup, book, near, contacts=[held])
     at_cup, at_book = {"a": hand.track_id, "b": cup.track_id}, {"a": hand.track_id, "b": book.track_id}
     for predicate in ("touches", "holds", "carries", "grasps", "releases"):
@@ -171,6 +171,12 @@ def test_contacts_prove_and_distance_denies() -> None:
     assert margin(scene, "when", first=moves, then=contact, **{"is": "before"}) <= -CLEAR
     grasps, stops = {"event": "grasps", **at_cup}, {"event": "stops", "track": cup.track_id}
     assert margin(scene, "before", first=grasps, then=stops) >= CLEAR
+    close = replace(held, t0=1.6, t1=4.4)  # whose begin is perhaps half a second off
+    scene = scene_of(hand, cup, contacts=[close])
+    assert 0 < margin(scene, "when", first=moves, then=contact, **{"is": "during"}) < 2
+    assert 0 < margin(scene, "before", first=grasps, then={"event": "starts", "track": cup.track_id}) < 2
+    assert margin(scene, "grasps", t0=1.8, **at_cup) == pytest.approx(-0.4), "perhaps after all"
+    assert margin(scene, "grasps", t0=3.0, **at_cup) <= -CLEAR
 
 
 def test_a_hand_is_left_or_right_by_its_wrist() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fm_builders.build import build, compose_folder
 from fm_builders.recipe import load_recipe
 from fm_builders.simulate import SCENES, films
-from fm_builders.simulate.film import Event, Film, Seen, Touch, View
+from fm_builders.simulate.film import Event, Film, Seen, Shot, Touch, View
 from fm_builders.simulate.judge import Judge
 from fm_builders.simulate.motion import Route
 from fm_builders.simulate.tables import measure
@@ -140,18 +142,27 @@ def walk(to: float, *, rest: float = 0.0, seconds: float = 4.0) -> Film:
     route = Route((100.0, 100.0)).rest(rest).go((to, 100.0), seconds - rest)
     t = np.arange(round(seconds * 10) + 1) / 10
 
-    def shoot(pictures: bool):  # type: ignore[no-untyped-def]
+    def shoot(pictures: bool) -> Iterator[Shot]:
         del pictures
-        from fm_builders.simulate.film import Shot
-
-        for x, y in route.at(t):
-            box = (float(x - 10), float(y - 10), float(x + 10), float(y + 10))
-            inside = float(np.clip((min(box[2], 320) - max(box[0], 0)) / 20, 0, 1))
-            yield Shot(None, {"a": Seen(box if inside else None, box, int(400 * inside), inside, 1.0)})
+        return _boxes(route.at(t))
 
     return Film(
         "made", 0, 0, (320, 240), seconds, {"a": "box"}, [Event("moves", "a", rest, seconds)], View.still(len(t)), shoot
     )
+
+
+def _boxes(places: NDArray[np.float64]) -> Iterator[Shot]:
+    for x, y in places:
+        box = (float(x - 10), float(y - 10), float(x + 10), float(y + 10))
+        inside = float(np.clip((min(box[2], 320) - max(box[0], 0)) / 20, 0, 1))
+        yield Shot(None, {"a": Seen(box if inside else None, box, int(400 * inside), inside, 1.0)})
+
+
+def peek() -> Film:
+    """A box that comes into the picture by a twentieth, goes out again, and comes in later."""
+    route = Route((340.0, 100.0)).go((329.0, 100.0), 1.0).go((340.0, 100.0), 1.0).go((200.0, 100.0), 2.0)
+    film = walk(280)
+    return replace(film, shoot=lambda pictures: _boxes(route.at(np.arange(41) / 10)))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +178,7 @@ def walk(to: float, *, rest: float = 0.0, seconds: float = 4.0) -> Film:
         (walk(400), "leaves", {"side": "right"}, True),
         (walk(400), "leaves", {"side": "left"}, False),
         (walk(280), "leaves", {"side": "right"}, False),
+        (peek(), "leaves", {"side": "right"}, False),
         (walk(280), "path", {"is": "straight"}, True),
         (walk(280), "reversals", {"is": 0}, True),
         (walk(280), "reversals", {"is": 1}, False),
@@ -195,7 +207,9 @@ def test_the_judge_of_many_things() -> None:
     assert holds("hides", {"a": b, "b": a}) is True
     assert holds("hides", {"a": a, "b": b}) is False, "what is nearer is not hidden"
     assert holds("touches", {"a": a, "b": b}) is True
-    assert holds("holds", {"a": a, "b": b}) is False
+    assert holds("holds", {"a": a, "b": b}, 2.0, 4.0) is False
+    assert holds("grasps", {"a": a, "b": b}, 0.5, 4.0) is True
+    assert holds("grasps", {"a": a, "b": b}, 1.1, 4.0) is False, "a touch that a hold goes on from is one contact"
     assert holds("touches", {"a": b, "b": a}, 2.0, 4.0) is False
     grasp = {"event": "grasps", "a": a, "b": b}
     assert holds("before", {"first": grasp, "then": {"event": "releases", "a": a, "b": b}}) is True
@@ -229,7 +243,7 @@ def two() -> Film:
             b = Seen(None if covered else still, still, int(100 * share), share, 2.0)
             yield Shot(None, {"a": Seen(box, box, 400, 1.0, 1.0), "b": b})
 
-    touches = (Touch("a", "b", "touch", 1.0, 1.8),)
+    touches = (Touch("a", "b", "touch", 1.0, 1.8), Touch("a", "b", "hold", 1.3, 1.6))
     return Film(
         "made", 0, 0, (320, 240), 4.0, {"a": "box", "b": "ball"}, [], View.still(len(t)), shoot, touches=touches
     )

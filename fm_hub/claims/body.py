@@ -12,7 +12,7 @@ import numpy as np
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, legs, longest, measured, med, third, thirds, turning_points
 from fm_hub.claims.skeleton import JOINTS, TORSO, Skeleton
-from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, affirmed, both
 from fm_hub.records import Claim, Floats
 
 __all__ = ["GESTURES", "LIMBS", "REPEATING", "gesture", "limb", "period", "repeats", "rotation", "rotation_by"]
@@ -81,8 +81,10 @@ def _arms(body: Skeleton) -> Words:
         x = (poses[:, wrist, 0] - poses[:, elbow, 0]) / body.torso
         tol = _noise(x)
         swing = longest(legs(x, 2 * tol), 4)
-        lifted = (med(poses[:, elbow, 1] - poses[:, wrist, 1]) / body.torso - 0.1) / 0.1
-        out[f"waves-{side}-hand"] = both(Verdict(swing, tol, (swing - 0.3) / tol), lifted)
+        lift = (poses[:, elbow, 1] - poses[:, wrist, 1]) / body.torso
+        usual, ever = (med(lift) - 0.1) / 0.1, (float(lift.max()) - 0.1) / 0.1
+        waves = (swing - 0.3) / tol
+        out[f"waves-{side}-hand"] = Verdict(swing, tol, affirmed(min(waves, ever), usual))
     return out
 
 
@@ -247,5 +249,5 @@ def _limbs(body: Skeleton) -> Words | None:
     out: dict[str | bool, Verdict] = {}
     for name, own in reach.items():
         rest = max(r for other, r in reach.items() if other != name)
-        out[name] = Verdict(own, tol, min(own - 0.4, own - 1.5 * rest) / tol)
+        out[name] = Verdict(own, tol, affirmed((own - rest) / tol, (own - 0.4) / tol, (own - 1.5 * rest) / tol))
     return out

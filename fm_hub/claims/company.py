@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fm_hub.claims.one import angle_off, bow, heading
+from fm_hub.claims.one import angle_off, heading, straight
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import measured, med, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both
 from fm_hub.claims.window import Pair
 from fm_hub.records import Claim
 
@@ -50,7 +50,7 @@ def _along(pair: Pair) -> Along:
 def _displaced(pair: Pair) -> float:
     """The margin of "both go somewhere"."""
     least = 0.06 * pair.a.scene.diagonal
-    return min((x.length - least) / x.tau for x in (pair.a, pair.b))
+    return min(agree((x.length - least) / x.tau, (math.hypot(*x.ends) - least) / x.tau) for x in (pair.a, pair.b))
 
 
 def formation(scene: Scene, args: Args, claim: Claim) -> Words | None:
@@ -93,11 +93,11 @@ def crosses(scene: Scene, args: Args, claim: Claim) -> Verdict:
     pair = scene.pair(args["a"], args["b"], claim.t0, claim.t1, claim.frame)
     if pair is None:
         return UNCHECKED
-    straight = min((0.2 - v) / nu for v, nu in (bow(pair.a), bow(pair.b)))
-    if straight < 2.0:
+    direct = min(straight(w, 0.2) for w in (pair.a, pair.b))
+    if direct < 2.0:
         return UNCHECKED
     q = _crossing(pair)
-    return both(Verdict(q / scene.diagonal, pair.tau / scene.diagonal, q / pair.tau), straight, _displaced(pair))
+    return both(Verdict(q / scene.diagonal, pair.tau / scene.diagonal, q / pair.tau), direct, _displaced(pair))
 
 
 @measured

@@ -10,34 +10,41 @@ import numpy as np
 
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import med
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, agree, both
 from fm_hub.records import Claim
 
-__all__ = ["carries", "grasps", "hand_side", "holds", "releases", "spell", "touches"]
+__all__ = ["BOUND_TOLERANCE", "carries", "grasps", "hand_side", "holds", "releases", "spell", "touches"]
 
-TIME_TOLERANCE = 0.2
+BOUND_TOLERANCE = 0.5
+"""Seconds: contacts that are found on boxes begin up to a second early, and end up to one late."""
 BRIDGE = 0.3
 """Seconds of no contact that do not end one."""
 Args = Mapping[str, Any]
 
 
 class Touch(NamedTuple):
-    """The contacts of two tracks in a window: seconds in all, best score, and the spells, joined over short gaps."""
+    """The contacts of two tracks in a window: seconds in all, best score, and the spells, joined over short gaps.
+
+    ``span`` is from the start of the first to the end of the last, not cut to the window.
+    """
 
     seconds: float
     score: float
     spells: tuple[tuple[float, float], ...]
+    span: tuple[float, float]
 
 
 def _touch(scene: Scene, a: str, b: str, kind: str, t0: float, t1: float) -> Touch:
     """Contacts of ``kind`` ("hold", or any for "touch"), whichever of the two is named first."""
     key = ("touch", a, b, kind, t0, t1)
     if key not in scene.memo:
-        rows = sorted(
-            (max(c.t0, t0), min(c.t1, t1), c.score)
+        found = [
+            c
             for c in scene.contacts
             if {c.a, c.b} == {a, b} and (kind == "touch" or c.kind == "hold") and c.t1 > t0 and c.t0 < t1
-        )
+        ]
+        rows = sorted((max(c.t0, t0), min(c.t1, t1), c.score) for c in found)
+        span = min((c.t0 for c in found), default=t0), max((c.t1 for c in found), default=t1)
         spells: list[tuple[float, float]] = []
         seconds, end = 0.0, -math.inf
         for start, stop, _ in rows:
@@ -47,7 +54,7 @@ def _touch(scene: Scene, a: str, b: str, kind: str, t0: float, t1: float) -> Tou
                 spells[-1] = spells[-1][0], max(spells[-1][1], stop)
             else:
                 spells.append((start, stop))
-        scene.memo[key] = Touch(seconds, max((s for *_, s in rows), default=0.0), tuple(spells))
+        scene.memo[key] = Touch(seconds, max((s for *_, s in rows), default=0.0), tuple(spells), span)
     touch: Touch = scene.memo[key]
     return touch
 
@@ -97,7 +104,8 @@ def carries(scene: Scene, args: Args, claim: Claim) -> Verdict:
     a, b = pair.a, pair.b
     apart = math.hypot(a.d[0] - b.d[0], a.d[1] - b.d[1]) / max(b.length, 1e-6)
     same = (0.5 - apart) / max(0.1, pair.tau / max(b.length, 1e-6))
-    far = (b.length - 0.06 * scene.diagonal) / b.tau
+    least = 0.06 * scene.diagonal
+    far = agree((b.length - least) / b.tau, (math.hypot(*b.ends) - least) / b.tau)
     return both(Verdict(b.length / scene.diagonal, b.tau / scene.diagonal, far), same, held.margin)
 
 
@@ -119,12 +127,15 @@ def _change(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdict:
     one = spell(scene, args["a"], args["b"], claim.t0, claim.t1)
     if one is None:
         none = touches(scene, args, claim)
-        return Verdict(math.nan, TIME_TOLERANCE, none.margin) if none.margin < 0 else UNCHECKED
+        return Verdict(math.nan, BOUND_TOLERANCE, none.margin) if none.margin < 0 else UNCHECKED
     start, stop, sure = one
     if sure <= 0:
         return UNCHECKED
-    gap = start - claim.t0 if first else claim.t1 - stop
-    return both(Verdict(start if first else stop, TIME_TOLERANCE, (gap - 0.25) / 0.1), sure)
+    inside = ((start - claim.t0 if first else claim.t1 - stop) - 0.25) / 0.1
+    if inside <= 0:  # it was so before the window, or is so after it
+        begun, ended = _touch(scene, args["a"], args["b"], "touch", claim.t0, claim.t1).span
+        inside = min(0.0, (begun - claim.t0 if first else claim.t1 - ended) / BOUND_TOLERANCE)
+    return both(Verdict(start if first else stop, BOUND_TOLERANCE, inside), sure)
 
 
 def hand_side(scene: Scene, args: Args, claim: Claim) -> Verdict:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fm_hub.claims.contact import grasps, releases
 from fm_hub.claims.presence import appears, disappears, hidden, reappears
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, measured, med
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, both
 from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
 
@@ -26,28 +27,35 @@ Args = Mapping[str, Any]
 def starts(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The track rests, then moves: the time of the change, in seconds."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if w is None else _started(w)
+    return UNCHECKED if w is None or w.cut else _started(w)
 
 
 def stops(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The track moves, then rests: ``starts`` with time reversed."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if w is None else _stopped(w)
+    return UNCHECKED if w is None or w.cut else _stopped(w)
 
 
 @measured
 def _started(w: Window) -> Verdict:
-    return _start(w.speeds, w.t, w.tau, START_SPEED * w.scene.diagonal)
+    return _start(w.speeds, w.t, w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
 
 
 @measured
 def _stopped(w: Window) -> Verdict:
-    v = _start(w.speeds[::-1], -w.t[::-1], w.tau, START_SPEED * w.scene.diagonal)
+    v = _start(w.speeds[::-1], -w.t[::-1], w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
     return Verdict(-v.value, v.tolerance, v.margin)
 
 
-def _start(v: Floats, t: Floats, tau: float, theta: float) -> Verdict:
-    """The first of three speeds in a row at ``theta`` or more; ``v[j]`` belongs to ``t[j + 1]``."""
+def _stirs(w: Window) -> float:
+    return (w.extent - 0.03 * w.scene.diagonal) / w.tau
+
+
+def _start(v: Floats, t: Floats, tau: float, theta: float, stirs: float) -> Verdict:
+    """The first of three speeds in a row at ``theta`` or more; ``v[j]`` belongs to ``t[j + 1]``.
+
+    What only sways where it is sets off for nowhere: ``stirs`` is the margin of "it does not rest all the time".
+    """
     if len(v) < 3:
         return UNCHECKED
     tol = max(0.15 * theta, 0.5 * tau)
@@ -65,7 +73,8 @@ def _start(v: Floats, t: Floats, tau: float, theta: float) -> Verdict:
         if not fast[full:].all() and (runs > full + int(fast[full:].argmin())).any():
             return UNCHECKED  # perhaps a second start: "it starts" would not say which
     rest, go = (theta - med(v[:i])) / tol, (med(v[i : i + 5]) - theta) / tol
-    return Verdict(float(t[i + 1]), TIME_TOLERANCE, min(rest, go, (float(t[i + 1] - t[0]) - 0.4) / 0.1))
+    m = min(rest, go, (float(t[i + 1] - t[0]) - 0.4) / 0.1)
+    return Verdict(float(t[i + 1]), TIME_TOLERANCE, affirmed(m, stirs))
 
 
 def enters(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -86,8 +95,10 @@ def _border(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdict:
         scene.memo[key] = _edge(scene, args["track"], first=first)
     verdicts: dict[str, Verdict] = scene.memo[key]
     verdict = verdicts.get(args["side"], UNCHECKED)
-    inside = claim.t0 - 0.0005 <= verdict.value <= claim.t1 + 0.0005
-    return verdict if inside else UNCHECKED
+    if not claim.t0 - 0.0005 <= verdict.value <= claim.t1 + 0.0005:
+        return UNCHECKED
+    late = (verdict.value - claim.t0 if first else claim.t1 - verdict.value) - 0.25
+    return verdict._replace(margin=affirmed(verdict.margin, late / 0.1))
 
 
 def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
@@ -101,32 +112,47 @@ def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
         frames, bbox, c = frames[::-1], bbox[::-1], c[::-1]
     t = float(scene.t[frames[0]])
     gap = t - float(scene.t[0]) if first else float(scene.t[-1]) - t
-    x1, y1, x2, y2 = bbox[0].tolist()
     x, y = (c[:10][-1] - c[0]).tolist()
     wide, high = scene.width, scene.height
+    x1, y1, x2, y2 = bbox[_beside_gaps(scene, frames)].T
     sides = {
         "left": (x1, x, wide),
         "right": (wide - x2, -x, wide),
         "top": (y1, y, high),
         "bottom": (high - y2, -y, high),
     }
-    out = {}
+    lost = gap > 0 and scene.crowded(track, int(frames[0]), bbox[0])  # what covers it hides how it goes on
+    margins, again = {}, {}
     for side, (dist, inward, dim) in sides.items():
         tau = max(0.01 * dim, noise)
-        margin = min((gap - 0.25) / 0.1, (0.04 * dim - dist) / tau, (inward - 0.02 * dim) / tau)
-        out[side] = Verdict(t, TIME_TOLERANCE, margin)
-    return out
+        near = (0.04 * dim - dist) / tau
+        margins[side] = min((gap - 0.25) / 0.1, float(near[0]), (inward - 0.02 * dim) / tau)
+        again[side] = bool((near[1:] > -DECIDED).any())  # it may have been there and back before
+    corner = sum(m > -1 for m in margins.values()) > 1
+    return {
+        side: UNCHECKED if (corner if m > 0 else lost or again[side]) else Verdict(t, TIME_TOLERANCE, m)
+        for side, m in margins.items()
+    }
+
+
+def _beside_gaps(scene: Scene, frames: NDArray[np.int32]) -> NDArray[np.intp]:
+    """The places of the first sighting, and of each that follows a time without one."""
+    gaps = np.abs(np.diff(scene.t[frames])) > 1.5 * scene.step
+    return np.concatenate([[0], np.flatnonzero(gaps) + 1])
 
 
 def pauses(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The track moves, rests for a moment, and moves on: 1 where it does, 0 where not."""
     w = scene.window(args["track"], claim.t0, claim.t1, claim.frame)
-    return UNCHECKED if w is None else _paused(w)
+    return UNCHECKED if w is None or w.cut else _paused(w)
 
 
 @measured
 def _paused(w: Window) -> Verdict:
-    """The best of all rests of four speeds that have three speeds of motion before and after."""
+    """The best of all rests of four speeds that have three speeds of motion before and after.
+
+    It is denied where there is not even a rest of two speeds, with some motion before and after.
+    """
     v, theta = w.speeds, START_SPEED * w.scene.diagonal
     if len(v) < 10:
         return UNCHECKED
@@ -136,7 +162,12 @@ def _paused(w: Window) -> Verdict:
     before = np.maximum.accumulate(go)[: len(rest)]
     after = np.maximum.accumulate(go[::-1])[::-1][7 : 7 + len(rest)]
     m = float(np.minimum(np.minimum(theta - rest, before - theta), after - theta).max()) / tol
-    return Verdict(float(m > 0), 1.0, m)
+    if m > 0:
+        return Verdict(1.0, 1.0, m)
+    rest = np.maximum(v[:-1], v[1:])[1:-1]
+    before, after = np.maximum.accumulate(v)[: len(rest)], np.maximum.accumulate(v[::-1])[::-1][3 : 3 + len(rest)]
+    least = float(np.minimum(np.minimum(theta - rest, before - theta), after - theta).max()) / tol
+    return Verdict(0.0, 1.0, least) if least < 0 else UNCHECKED
 
 
 def before(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -144,7 +175,8 @@ def before(scene: Scene, args: Args, claim: Claim) -> Verdict:
     a = EVENTS[args["first"]["event"]](scene, args["first"], claim)
     b = EVENTS[args["then"]["event"]](scene, args["then"], claim)
     gap = b.value - a.value
-    lead = Verdict(gap, TIME_TOLERANCE, 0.0 if math.isnan(gap) else gap / TIME_TOLERANCE)
+    tol = max(a.tolerance, b.tolerance)
+    lead = Verdict(gap, tol, gap / tol) if gap == gap else Verdict(math.nan, TIME_TOLERANCE, 0.0)
     return both(lead, a.margin, b.margin)
 
 

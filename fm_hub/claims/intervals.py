@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fm_hub.claims.contact import spell
+from fm_hub.claims.contact import BOUND_TOLERANCE, spell
 from fm_hub.claims.events import START_SPEED, TIME_TOLERANCE
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import measured, med
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, agree
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim
 
@@ -44,7 +45,10 @@ def when(scene: Scene, args: Args, claim: Claim) -> Verdict:
         "overlaps": min(c - a, b - c, d - b),
         "overlapped": min(a - c, d - a, b - d),
     }[args["is"]]
-    return both(Verdict(c - a, TIME_TOLERANCE, gap / TIME_TOLERANCE), sure, certain)
+    touch = "contact" in (args["first"]["episode"], args["then"]["episode"])
+    tol = BOUND_TOLERANCE if touch else TIME_TOLERANCE
+    known = min(sure, certain)
+    return Verdict(c - a, tol, agree(gap / tol, math.copysign(known, gap)) if known > 0 else 0.0)
 
 
 def _episode(scene: Scene, of: Args, claim: Claim) -> Stretch | None:

@@ -36,13 +36,15 @@ def _relations(pair: Pair) -> Words:
     k = third(pair.n)
     seen = []
     for part in (pair.delta, pair.delta[:k], pair.delta[-k:], pair.delta[k:-k]):
-        delta = med_point(part)
-        seen.append((heading(delta), max(3.0, math.degrees(math.atan2(pair.tau, math.hypot(*delta))))))
-    angle, tol = seen[0]
-    return {
-        side: Verdict(angle, tol, min((45.0 - angle_off(a, centre)) / d for a, d in seen))
-        for side, centre in SIDES.items()
-    }
+        by_median, by_mean = med_point(part), (mean(part[:, 0]), mean(part[:, 1]))
+        tol = max(3.0, math.degrees(math.atan2(pair.tau, math.hypot(*by_median))))
+        seen.append((heading(by_median), heading(by_mean), tol))
+    angle, _, tol = seen[0]
+
+    def margin(centre: float) -> float:
+        return min(agree(*((45.0 - angle_off(x, centre)) / d for x in (usual, whole))) for usual, whole, d in seen)
+
+    return {side: Verdict(angle, tol, margin(centre)) for side, centre in SIDES.items()}
 
 
 def order_change(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -91,11 +93,14 @@ def speed_order(scene: Scene, args: Args, claim: Claim) -> Words | None:
     b = scene.window(args["b"], claim.t0, claim.t1, claim.frame)
     if a is None or b is None or a.cut or b.cut:
         return None
-    va, vb = max(a.speed, 1e-6), max(b.speed, 1e-6)
+    (va, *some_a), (vb, *some_b) = ([max(v, 1e-6) for v in w.usual] for w in (a, b))
     q = math.log(va / vb)
     tol = max(0.1, math.hypot(a.tau / (va * a.seconds), b.tau / (vb * b.seconds)))
-    margins = zip(("faster", "slower", "same"), three_way(q, math.log(1.25), tol), strict=True)
-    return {word: both(Verdict(q, tol, m), a.moves, b.moves) for word, m in margins}
+    least, most = math.log(some_a[0] / some_b[1]), math.log(some_a[1] / some_b[0])
+    ratios = (q, least, most, 0.0) if least < 0 < most else (q, least, most)
+    margins = zip(*(three_way(r, math.log(1.25), tol) for r in ratios), strict=True)
+    words = zip(("faster", "slower", "same"), margins, strict=True)
+    return {word: both(Verdict(q, tol, agree(*ms)), a.moves, b.moves) for word, ms in words}
 
 
 def at_once(scene: Scene, args: Args, claim: Claim) -> Verdict:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from fm_hub.claims.circle import circle
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import jitter, mean, measured, med, med_point, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both, trend
+from fm_hub.claims.series import jitter, legs, mean, measured, med, med_point, thirds
+from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, affirmed, agree, both, trend
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim, Floats
 
-__all__ = ["DIRECTIONS", "angle_off", "bow", "depth", "direction", "heading", "legs_share", "lengths", "moves", "path"]
-__all__ += ["region", "reversals", "sequence", "speed", "speed_change", "travels"]
+__all__ = ["DIRECTIONS", "angle_off", "bows", "depth", "direction", "heading", "lengths", "moves", "once_over", "path"]
+__all__ += ["region", "reversals", "sequence", "speed", "speed_change", "straight", "to_and_fro", "travels"]
 
 DIRECTIONS = {
     "right": 0.0,
@@ -86,31 +87,55 @@ def path(scene: Scene, args: Args, claim: Claim) -> Words | None:
 
 
 @measured
-def legs_share(w: Window) -> tuple[float, float]:
-    """``B``, the way along the main axis in ranges of it, and its tolerance."""
+def once_over(w: Window) -> Verdict:
+    """Whether it goes no way twice: ``B``, the way along the main axis in ranges of it."""
     swings = w.legs(max(2 * w.tau, 0.2 * w.long))
-    return sum(swings) / max(w.long, 1e-6) if swings else 1.0, max(0.1, w.tau / max(w.long, 1e-6))
+    b, beta = sum(swings) / max(w.long, 1e-6) if swings else 1.0, max(0.1, w.tau / max(w.long, 1e-6))
+    lost = b < 1.5 and 2 * w.tau > w.long / 3  # swings of a third of the way are not seen
+    return Verdict(b, beta, 0.0 if lost else (1.5 - b) / beta)
 
 
 @measured
-def bow(w: Window) -> tuple[float, float]:
-    """``V``, the largest distance of the path from its chord in chord lengths, and its tolerance."""
-    rel = w.path - w.path[0]
-    if w.length < 1e-9:
+def to_and_fro(w: Window) -> Verdict:
+    """Whether it goes over its own way again; what is broad may do so too, but for a circle."""
+    once, ring = once_over(w), circle(w)
+    if ring is not None and ring.margin > 0:
+        return once._replace(margin=-ring.margin)
+    return once._replace(margin=affirmed(min(-once.margin, w.moves), w.slim))
+
+
+def straight(w: Window, bound: float) -> float:
+    """The margin of "it leaves its chord by less than ``bound`` chord lengths", by smoothed ends and by others."""
+    leaves, nu = bows(w)
+    return agree(*((bound - v) / nu for v in leaves))
+
+
+@measured
+def bows(w: Window) -> tuple[tuple[float, float], float]:
+    """``V``, the largest distance of the path from a chord in chord lengths, for both chords, and its tolerance."""
+    chords = (w.path[0], w.d), (w.c[0], w.ends)
+    first, second = (_bow(w.path - start, d) for start, d in chords)
+    return (first, second), max(0.02, w.tau / max(w.extent, 1e-6))
+
+
+def _bow(rel: Floats, d: tuple[float, float]) -> float:
+    """How far points (N, 2) lie from the line through 0 along ``d``, at most, in lengths of ``d``."""
+    length = math.hypot(*d)
+    if length < 1e-9:
         far = np.hypot(rel[:, 0], rel[:, 1])
     else:
-        far = np.abs(rel[:, 0] * w.d[1] - rel[:, 1] * w.d[0]) / w.length
-    return float(far.max()) / max(w.length, 1e-6), max(0.02, w.tau / max(w.extent, 1e-6))
+        far = np.abs(rel[:, 0] * d[1] - rel[:, 1] * d[0]) / length
+    return float(far.max()) / max(length, 1e-6)
 
 
 @measured
 def _paths(w: Window) -> Words:
-    (b, beta), (v, nu) = legs_share(w), bow(w)
-    once, bend = Verdict(b, beta, (1.5 - b) / beta), (v - 0.1) / nu
+    bend, once = -straight(w, 0.1), once_over(w)
+    round_it = once.margin < 0 and w.slim <= 0  # it need not come back on its way
     return {
         "straight": both(once, -bend, w.moves),
-        "curved": both(once, bend, w.moves),
-        "back-and-forth": both(Verdict(b, beta, (b - 1.5) / beta), w.slim, w.moves),
+        "curved": both(once._replace(margin=0.0) if round_it else once, bend, w.moves),
+        "back-and-forth": to_and_fro(w),
     }
 
 
@@ -129,16 +154,18 @@ def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    own = _own_length(w)
-    q, raw = w.length / own, math.hypot(*w.ends) / own
+    own, whole = _own_length(w)
+    q, raw = w.length / own, math.hypot(*w.ends)
     tol = max(0.1 * q, w.tau / own)
-    return Verdict(q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw))))
+    return Verdict(q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw / own, raw / whole))))
 
 
 @measured
-def _own_length(w: Window) -> float:
+def _own_length(w: Window) -> tuple[float, float]:
+    """The longer side of its box, by the median and by the mean."""
     sides = (w.bbox[:, 2:] - w.bbox[:, :2]).max(axis=1)
-    return max(med(sides if w.grown is None else sides * w.grown), 1.0)
+    sides = sides if w.grown is None else sides * w.grown
+    return max(med(sides), 1.0), max(mean(sides), 1.0)
 
 
 def region(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -148,16 +175,21 @@ def region(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    x, y = _places(w)[args["at"]]
-    dx, dy = x - scene.width / 2, y - scene.height / 2
     vertical, horizontal = args["is"].split("-")
-    parts = dx * (1 if horizontal == "right" else -1), dy * (1 if vertical == "bottom" else -1)
-    return Verdict(min(abs(dx) / scene.width, abs(dy) / scene.height), w.tau / scene.width, min(parts) / w.tau)
+    margins, values = [], []
+    for x, y in _places(w)[args["at"]]:
+        dx, dy = x - scene.width / 2, y - scene.height / 2
+        parts = dx * (1 if horizontal == "right" else -1), dy * (1 if vertical == "bottom" else -1)
+        margins.append(min(parts) / w.tau)
+        values.append(min(abs(dx) / scene.width, abs(dy) / scene.height))
+    return Verdict(values[0], w.tau / scene.width, agree(*margins))
 
 
 @measured
-def _places(w: Window) -> dict[str, tuple[float, float]]:
-    return {"start": med_point(w.c[:5]), "end": med_point(w.c[-5:]), "all": med_point(w.c)}
+def _places(w: Window) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
+    """Where it is, by the median and by the mean: what rests here, then goes there, is in no one place all in all."""
+    parts = {"start": w.c[:5], "end": w.c[-5:], "all": w.c}
+    return {at: (med_point(c), (mean(c[:, 0]), mean(c[:, 1]))) for at, c in parts.items()}
 
 
 def depth(scene: Scene, args: Args, claim: Claim) -> Words | None:
@@ -193,10 +225,13 @@ def speed(scene: Scene, args: Args, claim: Claim) -> Words | None:
     w = _window(scene, args, claim)
     if w is None or w.cut:
         return None
-    q = w.speed / scene.diagonal
+    q = w.usual[0] / scene.diagonal
     tol = max(0.15 * q, w.tau / (scene.diagonal * w.seconds))
-    margins = {"slow": 0.08 - q, "medium": min(q - 0.08, 0.25 - q), "fast": q - 0.25}
-    return {word: both(Verdict(q, tol, m / tol), w.moves) for word, m in margins.items()}
+    out: dict[str | bool, Verdict] = {}
+    for word, (low, high) in {"slow": (-math.inf, 0.08), "medium": (0.08, 0.25), "fast": (0.25, math.inf)}.items():
+        m = agree(*(min(v / scene.diagonal - low, high - v / scene.diagonal) / tol for v in w.usual))
+        out[word] = both(Verdict(q, tol, m), w.moves)
+    return out
 
 
 def speed_change(scene: Scene, args: Args, claim: Claim) -> Words | None:
@@ -209,13 +244,13 @@ def speed_change(scene: Scene, args: Args, claim: Claim) -> Words | None:
 def _paces(w: Window) -> Words:
     floor = w.tau / w.seconds
 
-    def margins(middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:
-        a, middle, b = (max(middle_of(part), floor) for part in thirds(w.speeds))
+    def margins(of: Floats, middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:
+        a, middle, b = (max(middle_of(part), floor) for part in thirds(of))
         q, m = math.log(b / a), math.log(middle / a)
         tol = max(0.15, math.hypot(3 * w.tau / (a * w.seconds), 3 * w.tau / (b * w.seconds)))
         return q, tol, trend(q, m, math.log(1.6), tol)
 
-    (q, tol, usual), (_, _, means) = margins(med), margins(mean)
+    (q, tol, usual), (_, _, means) = margins(w.speeds, med), margins(w.raw_speeds, mean)
     words = zip(("speeds-up", "slows-down", "steady"), usual, means, strict=True)
     return {word: both(Verdict(q, tol, agree(m, other)), w.moves) for word, m, other in words}
 
@@ -232,7 +267,9 @@ def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
 @measured
 def _turns(w: Window) -> tuple[int, float]:
     swings = w.legs(2 * w.tau)
-    if not swings:
+    if not swings or len(swings) != len(legs(w.raw_along, 2 * w.tau)):  # a median of five cuts the tip of a swing
+        return 0, 0.0
+    if 2 * w.tau > 0.25 * w.long:  # a swing that would count is lost in the noise
         return 0, 0.0
     return len(swings) - 1, min((min(swings) - 0.25 * w.long) / w.tau, w.slim, w.moves)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, med
-from fm_hub.claims.verdict import UNCHECKED, Verdict, both
+from fm_hub.claims.verdict import UNCHECKED, Verdict, affirmed, both
 from fm_hub.claims.window import MIN_SAMPLES
 from fm_hub.records import Claim, Floats
 
@@ -49,9 +49,10 @@ def _first_seen(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdi
                 verdict = Verdict(t, math.nan, math.nan)
         scene.memo[key] = verdict
     seen: Verdict = scene.memo[key]
-    if math.isnan(seen.margin):
+    if math.isnan(seen.margin) or not claim.t0 - 0.0005 <= seen.value <= claim.t1 + 0.0005:
         return UNCHECKED
-    return seen if claim.t0 - 0.0005 <= seen.value <= claim.t1 + 0.0005 else UNCHECKED
+    late = (seen.value - claim.t0 if first else claim.t1 - seen.value) - 0.25
+    return seen._replace(margin=affirmed(seen.margin, late / 0.1))
 
 
 def _behind(scene: Scene, track: str, frame: int, box: Floats) -> float:
@@ -150,18 +151,32 @@ def hides(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if cover is None:
         return Verdict(math.nan, 0.1, gap.margin) if gap.margin < 0 else UNCHECKED
     lead = Verdict(cover, 0.1, (cover - 0.5) / 0.1)
+    if lead.margin < 0 <= gap.margin and _beside(scene, args["a"], args["b"], gap):
+        return UNCHECKED  # of what is about to be hidden, a sliver shows beside what hides it
     return both(lead, gap.margin)
 
 
 def _cover(scene: Scene, a: str, b: str, gap: Gap) -> float | None:
     """The median share of the box of ``a``, drawn between its sightings, that lies within ``b``, if seen enough."""
+    boxes = _meanwhile(scene, a, b, gap)
+    missing = gap.after - gap.before - 1
+    if not missing or 2 * len(boxes[0]) < missing:
+        return None
+    return med(_shares(*boxes))
+
+
+def _meanwhile(scene: Scene, a: str, b: str, gap: Gap) -> tuple[Floats, Floats]:
+    """(N, 4) the boxes of ``a``, drawn between its sightings, and those of ``b``, where that is seen in the gap."""
     frames, bbox = scene.sightings(b)
     inside = (frames > gap.before) & (frames < gap.after)
-    missing = gap.after - gap.before - 1
-    if not missing or 2 * int(inside.sum()) < missing:
-        return None
     own, boxes = scene.sightings(a)
     start, end = boxes[np.searchsorted(own, gap.before)], boxes[np.searchsorted(own, gap.after)]
     share = ((scene.t[frames[inside]] - gap.lost) / (gap.back - gap.lost))[:, None]
-    box, other = start + share * (end - start), bbox[inside]
-    return med(_shares(box, other))
+    return start + share * (end - start), bbox[inside]
+
+
+def _beside(scene: Scene, a: str, b: str, gap: Gap) -> bool:
+    """Whether ``b`` comes near the place of ``a`` meanwhile."""
+    box, other = _meanwhile(scene, a, b, gap)
+    common = np.minimum(box[:, 2:], other[:, 2:]) - np.maximum(box[:, :2], other[:, :2])
+    return bool((common.min(axis=1) > -0.01 * scene.diagonal).any())

@@ -116,6 +116,12 @@ class Scene:
         missing = np.maximum(large * grown[:, None] - sides, 0.0)
         return np.where(cut, np.hypot(missing[:, 0], missing[:, 1]) / 2, 0.0)
 
+    def crowded(self, track_id: str, frame: int, box: Floats) -> bool:
+        """Whether the box of another track comes near a box (4,) of a track in a frame."""
+        common = np.minimum(box[2:], self._boxes[:, frame, 2:]) - np.maximum(box[:2], self._boxes[:, frame, :2])
+        near = np.all(common > -0.01 * self.diagonal, axis=1)  # what is not there is not near
+        return any(bool(x) for x, name in zip(near, self.tracks, strict=True) if name != track_id)
+
     @cached_property
     def _boxes(self) -> Floats:
         """(tracks, F, 4) the boxes of the sightings, not a number elsewhere."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fm_hub.records import Floats
 
@@ -29,6 +30,7 @@ class Remembers(Protocol):
 
 R = TypeVar("R", bound=Remembers)
 T = TypeVar("T")
+S = TypeVar("S", bound=np.generic)
 
 
 def measured(measure: Callable[[R], T]) -> Callable[[R], T]:
@@ -72,7 +74,7 @@ def third(n: int) -> int:
     return max(1, n // 3)
 
 
-def thirds(x: Floats) -> tuple[Floats, Floats, Floats]:
+def thirds(x: NDArray[S]) -> tuple[NDArray[S], NDArray[S], NDArray[S]]:
     """The first third, what is between, and the last third of a series."""
     k = third(len(x))
     return x[:k], x[k:-k], x[-k:]

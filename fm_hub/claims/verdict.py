@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["DECIDED", "UNCHECKED", "Verdict", "Words", "agree", "both", "difficulty", "three_way", "trend"]
+__all__ = ["DECIDED", "UNCHECKED", "Verdict", "Words", "affirmed", "agree", "both", "difficulty", "three_way", "trend"]
 
 DECIDED = 2.0
 """A claim is true at margin ≥ 2 and false at margin ≤ −2; between, nothing is asked."""
@@ -63,9 +63,17 @@ def both(lead: Verdict, *margins: float) -> Verdict:
     return Verdict(value, tolerance, least)
 
 
-def agree(m: float, other: float) -> float:
-    """The margin of what two measures say: of one mind, the smaller one's; else none."""
-    return math.copysign(min(abs(m), abs(other)), m) if m * other > 0 else 0.0 * m * other
+def agree(m: float, *others: float) -> float:
+    """The margin of what several measures say: of one mind, the smallest one's; else none."""
+    for other in others:
+        m = math.copysign(min(abs(m), abs(other)), m) if m * other > 0 else 0.0 * m * other
+    return m
+
+
+def affirmed(m: float, *needed: float) -> float:
+    """The margin of what holds only where all of ``needed`` does too, but is not denied where one of them fails."""
+    least = min(needed)
+    return m if m <= 0 else min(m, least) if least > 0 else 0.0
 
 
 def three_way(q: float, theta: float, tol: float) -> tuple[float, float, float]:

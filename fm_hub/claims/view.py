@@ -65,10 +65,12 @@ def _views(scene: Scene, t0: float, t1: float) -> Words | None:
         out[word] = both(Verdict(net[n], tol, (sign * net[n] - least) / tol), *margins)
     tremble = max(_tremble(parts["x"][0]), _tremble(parts["y"][0]))
     small = (0.08 - max(abs(net["x"]), abs(net["y"]))) / 0.01
-    shakes = Verdict(tremble, 0.001, (tremble - 0.005) / 0.001)
+    shakes, calm = (tremble - 0.005) / 0.001, (0.0015 - tremble) / 0.0004
+    if shakes < 0:  # a little is neither
+        shakes = min(0.0, -calm)
     return out | {
-        "shakes": both(shakes, small),
-        "static": both(Verdict(span["x"], 0.01, still), (0.003 - tremble) / 0.001),
+        "shakes": both(Verdict(tremble, 0.001, shakes), small),
+        "static": both(Verdict(span["x"], 0.01, still), calm),
     }
 
 

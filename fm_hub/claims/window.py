@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.claims.series import legs, med, noise_of, roughness, running_median, smooth_ends, turning_points
+from fm_hub.claims.series import legs, med, noise_of, roughness, running_median, smooth_ends, thirds, turning_points
 from fm_hub.claims.verdict import agree
 from fm_hub.records import Floats
 
@@ -144,15 +144,34 @@ class Window:
 
     @property
     def moves(self) -> float:
-        """The margin of "it moves"; it does not where even the ends, not smoothed, are close to each other."""
+        """The margin of "it moves"; it does not where even the centres, not smoothed, are close to each other."""
         least = MOVES_SHARE * self.scene.diagonal
-        return agree((self.extent - least) / self.tau, (max(self.extent, math.hypot(*self.ends)) - least) / self.tau)
+        whole = math.hypot(*(self.c.max(axis=0) - self.c.min(axis=0)).tolist())
+        return agree((self.extent - least) / self.tau, (whole - least) / self.tau)
+
+    @cached_property
+    def _turn(self) -> Floats:
+        """The lesser and the main axis of the smoothed path, as columns (2, 2)."""
+        centred = self.path - self.path.mean(axis=0)
+        out: Floats = np.linalg.eigh(centred.T @ centred)[1]
+        return out
 
     @cached_property
     def _axes(self) -> Floats:
         """The smoothed path along its lesser and its main axis, (N, 2)."""
-        centred = self.path - self.path.mean(axis=0)
-        out: Floats = self.path @ np.linalg.eigh(centred.T @ centred)[1]
+        out: Floats = self.path @ self._turn
+        return out
+
+    @property
+    def raw_along(self) -> Floats:
+        """The centres, not smoothed, projected on the main axis of the smoothed path, (N,)."""
+        out: Floats = self.c @ self._turn[:, 1]
+        return out
+
+    @property
+    def raw_across(self) -> Floats:
+        """The same on its other axis, (N,)."""
+        out: Floats = self.c @ self._turn[:, 0]
         return out
 
     @property
@@ -214,9 +233,31 @@ class Window:
         return out
 
     @cached_property
-    def speed(self) -> float:
-        """The median speed, pixels per second."""
-        return med(self.speeds)
+    def usual(self) -> tuple[float, float, float]:
+        """The median speed, pixels per second, and the speeds below which 40 and 60 of 100 lie.
+
+        These leave out the ends, where the smoothed path is slow, if enough is left.
+        """
+        v = self.speeds
+        ordered = np.sort(v[2:-2] if len(v) >= 9 else v)
+        last = len(ordered) - 1
+        low, high = ordered[[math.floor(0.4 * last), math.ceil(0.6 * last)]].tolist()
+        return med(v), low, high
+
+    @cached_property
+    def raw_speeds(self) -> Floats:
+        """The same as ``speeds`` of the centres that are not smoothed, (N - 2,)."""
+        step = self.c[2:] - self.c[:-2]
+        out: Floats = np.hypot(step[:, 0], step[:, 1]) / (self.t[2:] - self.t[:-2])
+        return out
+
+    def shown(self, x: Floats) -> tuple[Floats, Floats, Floats] | None:
+        """The thirds of a series (N,), of each its clear samples; None where half of one third or more is not clear."""
+        parts = tuple(zip(thirds(x), thirds(self.clear), strict=True))
+        if len(x) < 3 or any(2 * int(clear.sum()) <= len(clear) for _, clear in parts):
+            return None
+        first, middle, last = (part[clear] for part, clear in parts)
+        return first, middle, last
 
 
 class Couple:

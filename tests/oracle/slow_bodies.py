@@ -9,6 +9,7 @@ from oracle.slow_claims import (
     Point,
     Result,
     View,
+    affirmed,
     both_axes,
     diagonal,
     find_track,
@@ -116,8 +117,9 @@ def check_gesture(view: View, args: dict[str, Any]) -> Result:
         tol = max(0.08, noise(x))
         lengths = sorted(legs(x, 2.0 * tol), reverse=True)
         fourth = lengths[3] if len(lengths) > 3 else 0.0
-        lifted = (med([joint(r, el)[1] - joint(r, wr)[1] for r in poses]) / big_b - 0.1) / 0.1
-        return fourth, tol, min((fourth - 0.3) / tol, lifted)
+        lift = [(joint(r, el)[1] - joint(r, wr)[1]) / big_b for r in poses]
+        usual, ever = (med(lift) - 0.1) / 0.1, (max(lift) - 0.1) / 0.1
+        return fourth, tol, affirmed(min((fourth - 0.3) / tol, ever), [usual])
     if word in ("bends-down", "straightens-up"):
         lean = []
         for r in poses_of(rows, TORSO):
@@ -265,7 +267,7 @@ def check_limb(view: View, args: dict[str, Any]) -> Result:
         reach[name] = math.sqrt(sides[0] ** 2 + sides[1] ** 2)
     own = reach[args["is"]]
     others = max(r for name, r in reach.items() if name != args["is"])
-    return own, tol, min(own - 0.4, own - 1.5 * others) / tol
+    return own, tol, affirmed((own - others) / tol, [(own - 0.4) / tol, (own - 1.5 * others) / tol])
 
 
 def check_hand_side(view: View, args: dict[str, Any]) -> Result:

@@ -235,6 +235,10 @@ def med_point(points: list[Point]) -> Point:
     return med([p[0] for p in points]), med([p[1] for p in points])
 
 
+def mean_point(points: list[Point]) -> Point:
+    return statistics.fmean(p[0] for p in points), statistics.fmean(p[1] for p in points)
+
+
 def clip(x: float, lo: float, hi: float) -> float:
     return min(max(x, lo), hi)
 
@@ -301,8 +305,11 @@ def visible_samples(scene: Scene, track: Track) -> list[Sample]:
 
 def is_cut(scene: Scene, track: Track, sample: Sample) -> bool:
     """Whether the box ends at the border, or comes near a box of another track in the same frame."""
-    if not is_whole(scene, sample):
-        return True
+    return not is_whole(scene, sample) or is_crowded(scene, track, sample)
+
+
+def is_crowded(scene: Scene, track: Track, sample: Sample) -> bool:
+    """Whether the box comes near a box of another track in the same frame."""
     for other in scene["tracks"]:
         if other["track_id"] == track["track_id"]:
             continue
@@ -441,9 +448,18 @@ def agree(m: float, other: float) -> float:
     return 0.0
 
 
+def affirmed(m: float, needed: list[float]) -> float:
+    """A margin that holds only with all of ``needed``, and is not denied by their failing."""
+    if m <= 0.0:
+        return m
+    if min(needed) <= 0.0:
+        return 0.0
+    return min([m, *needed])
+
+
 def m_moves(scene: Scene, samples: list[Sample]) -> float:
     big_e, least, place = extent(smoothed(samples)), 0.06 * diagonal(scene), tau(scene, samples)
-    return agree((big_e - least) / place, (max(big_e, norm(raw_displacement(samples))) - least) / place)
+    return agree((big_e - least) / place, (extent(centres(samples)) - least) / place)
 
 
 def along(path: list[Point]) -> list[float]:
@@ -457,8 +473,8 @@ def m_slim(path: list[Point], place: float) -> float:
     return (0.5 - spread(w) / length) / max(0.1, place / length)
 
 
-def both_axes(path: list[Point]) -> tuple[list[float], list[float]]:
-    """u_k and w_k: the projections on the main axis of the path and on the other one."""
+def main_axis(path: list[Point]) -> float:
+    """The angle of the main axis of a path, radians."""
     n = len(path)
     mean_x = math.fsum(p[0] for p in path) / n
     mean_y = math.fsum(p[1] for p in path) / n
@@ -467,10 +483,18 @@ def both_axes(path: list[Point]) -> tuple[list[float], list[float]]:
     xy = math.fsum((p[0] - mean_x) * (p[1] - mean_y) for p in path) / n
     # The main axis of [[xx, xy], [xy, yy]] lies at half the angle of (xx - yy, 2 xy). Where both eigenvalues are
     # equal the page names no axis; this gives the x axis.
-    phi = 0.5 * math.atan2(2.0 * xy, xx - yy)
-    u = [(p[0] - mean_x) * math.cos(phi) + (p[1] - mean_y) * math.sin(phi) for p in path]
-    w = [(p[1] - mean_y) * math.cos(phi) - (p[0] - mean_x) * math.sin(phi) for p in path]
-    return u, w
+    return 0.5 * math.atan2(2.0 * xy, xx - yy)
+
+
+def along_axis(points: list[Point], phi: float) -> list[float]:
+    """The projections of points on an axis; where from does not matter."""
+    return [p[0] * math.cos(phi) + p[1] * math.sin(phi) for p in points]
+
+
+def both_axes(path: list[Point]) -> tuple[list[float], list[float]]:
+    """u_k and w_k: the projections on the main axis of the path and on the other one."""
+    phi = main_axis(path)
+    return along_axis(path, phi), along_axis(path, phi + math.pi / 2.0)
 
 
 def legs(u: list[float], h: float) -> list[float]:
@@ -510,9 +534,9 @@ def legs(u: list[float], h: float) -> list[float]:
     return [abs(q - p) for p, q in itertools.pairwise(points)]
 
 
-def speeds(samples: list[Sample]) -> list[float]:
-    """v_1 ... v_{n-2}; `speeds(...)[j]` is v_{j+1}."""
-    path = smoothed(samples)
+def speeds(samples: list[Sample], raw: bool = False) -> list[float]:
+    """v_1 ... v_{n-2}; `speeds(...)[j]` is v_{j+1}; with `raw`, of the centres that are not smoothed."""
+    path = centres(samples) if raw else smoothed(samples)
     result: list[float] = []
     for k in range(1, len(samples) - 1):
         way = norm(minus(path[k + 1], path[k - 1]))
@@ -592,9 +616,16 @@ def check_direction(view: View, args: dict[str, Any]) -> Result:
     return angle(displacement(path)), delta, agree(*margins)
 
 
-def bend(path: list[Point]) -> float:
-    """max_k of the distance from c_k to the line through the first and the last point."""
-    first, last = path[0], path[-1]
+def usual_speeds(samples: list[Sample]) -> list[float]:
+    """The median speed, and those at four and at six tenths of the speeds in order."""
+    every = speeds(samples)
+    v = sorted(every[2 : len(every) - 2] if len(every) >= 9 else every)
+    last = len(v) - 1
+    return [med(every), v[math.floor(0.4 * last)], v[math.ceil(0.6 * last)]]
+
+
+def bend(path: list[Point], first: Point, last: Point) -> float:
+    """max_k of the distance from c_k to the line through two points."""
     length = norm(minus(last, first))
     worst = 0.0
     for p in path:
@@ -607,6 +638,15 @@ def bend(path: list[Point]) -> float:
     return worst
 
 
+def check_bow(samples: list[Sample], place: float, bound: float) -> float:
+    """The margin of "it leaves its chord by less than `bound`"."""
+    path = smoothed(samples)
+    nu = max(0.02, place / max(extent(path), 1e-6))
+    ends = [(path[0], path[-1]), (centres(samples)[0], centres(samples)[-1])]
+    bows = [bend(path, p, q) / max(norm(minus(q, p)), 1e-6) for p, q in ends]
+    return agree((bound - bows[0]) / nu, (bound - bows[1]) / nu)
+
+
 def check_path(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
     path = smoothed(samples)
@@ -616,15 +656,19 @@ def check_path(view: View, args: dict[str, Any]) -> Result:
     all_legs = legs(u, max(2.0 * place, 0.2 * big_u))
     big_b = sum(all_legs) / max(big_u, 1e-6) if all_legs else 1.0
     beta = max(0.1, place / max(big_u, 1e-6))
-    big_v = bend(path) / max(norm(displacement(path)), 1e-6)
-    nu = max(0.02, place / max(extent(path), 1e-6))
+    once = (1.5 - big_b) / beta
+    if big_b < 1.5 and 2.0 * place > big_u / 3.0:
+        once = 0.0
+    straight = check_bow(samples, place, 0.1)
     moving = m_moves(view.scene, samples)
     if args["is"] == "straight":
-        margin = min((1.5 - big_b) / beta, (0.1 - big_v) / nu, moving)
+        margin = min(once, straight, moving)
     elif args["is"] == "curved":
-        margin = min((1.5 - big_b) / beta, (big_v - 0.1) / nu, moving)
+        if once < 0.0 and m_slim(path, place) <= 0.0:
+            once = 0.0
+        margin = min(once, -straight, moving)
     else:
-        margin = min((big_b - 1.5) / beta, m_slim(path, place), moving)
+        margin = affirmed(min(-once, moving), [m_slim(path, place)])
     return big_b, beta, margin
 
 
@@ -648,13 +692,16 @@ def check_region(view: View, args: dict[str, Any]) -> Result:
         c = c[:few]
     elif args["at"] == "end":
         c = c[len(c) - few :]
-    p = med_point(c)
     w, h = width(view.scene), height(view.scene)
-    off_x, off_y = p[0] - w / 2.0, p[1] - h / 2.0
     vertical, horizontal = args["is"].split("-")
     sign_x = 1.0 if horizontal == "right" else -1.0
     sign_y = 1.0 if vertical == "bottom" else -1.0
-    return min(abs(off_x) / w, abs(off_y) / h), place / w, min(sign_x * off_x, sign_y * off_y) / place
+    values, margins = [], []
+    for p in (med_point(c), mean_point(c)):
+        off_x, off_y = p[0] - w / 2.0, p[1] - h / 2.0
+        values.append(min(abs(off_x) / w, abs(off_y) / h))
+        margins.append(min(sign_x * off_x, sign_y * off_y) / place)
+    return values[0], place / w, agree(*margins)
 
 
 def is_whole(scene: Scene, sample: Sample) -> bool:
@@ -703,12 +750,15 @@ def check_speed(view: View, args: dict[str, Any]) -> Result:
     big_d = diagonal(view.scene)
     q = med(speeds(samples)) / big_d
     tol = max(0.15 * q, tau(view.scene, samples) / (big_d * duration(samples)))
-    if args["is"] == "slow":
-        lead = (0.08 - q) / tol
-    elif args["is"] == "medium":
-        lead = min(q - 0.08, 0.25 - q) / tol
-    else:
-        lead = (q - 0.25) / tol
+    leads = []
+    for v in (speed / big_d for speed in usual_speeds(samples)):
+        if args["is"] == "slow":
+            leads.append((0.08 - v) / tol)
+        elif args["is"] == "medium":
+            leads.append(min(v - 0.08, 0.25 - v) / tol)
+        else:
+            leads.append((v - 0.25) / tol)
+    lead = agree(agree(leads[0], leads[1]), leads[2])
     return q, tol, min(lead, m_moves(view.scene, samples))
 
 
@@ -717,12 +767,11 @@ def check_speed_change(view: View, args: dict[str, Any]) -> Result:
     need_whole(view.scene, samples)
     place = tau(view.scene, samples)
     big_t = duration(samples)
-    v = speeds(samples)
-    part = third(len(v))
+    part = third(len(speeds(samples)))
     eps = place / big_t
     which = {"speeds-up": 1, "slows-down": -1, "steady": 0}[args["is"]]
     results = []
-    for middle_of in (med, statistics.fmean):
+    for middle_of, v in ((med, speeds(samples)), (statistics.fmean, speeds(samples, raw=True))):
         a = max(middle_of(v[:part]), eps)
         b = max(middle_of(v[-part:]), eps)
         q = math.log(b / a)
@@ -741,6 +790,10 @@ def check_reversals(view: View, args: dict[str, Any]) -> Result:
     all_legs = legs(u, 2.0 * place)
     if not all_legs:
         raise CannotCheck("no legs")
+    if len(all_legs) != len(legs(along_axis(centres(samples), main_axis(smoothed(samples))), 2.0 * place)):
+        raise CannotCheck("smoothing took legs away")
+    if 2.0 * place > 0.25 * big_u:
+        raise CannotCheck("a leg may be lost in the noise")
     slim = m_slim(smoothed(samples), place)
     m = min(min((leg - 0.25 * big_u) / place for leg in all_legs), slim, m_moves(view.scene, samples))
     if m <= 0.0:
@@ -767,6 +820,7 @@ def check_sequence(view: View, args: dict[str, Any]) -> Result:
 def start_of(scene: Scene, samples: list[Sample]) -> Result:
     theta = 0.05 * diagonal(scene)
     tol_v = max(0.15 * theta, 0.5 * tau(scene, samples))
+    need_whole(scene, samples)
     v = speeds(samples)  # v[j] is v_{j+1}, at the time of samples[j + 1]
     if len(v) < 3:
         raise CannotCheck("fewer than 3 speeds")
@@ -783,8 +837,9 @@ def start_of(scene: Scene, samples: list[Sample]) -> Result:
             t_i = samples[i + 1].t
             rest = (theta - med(v[:i])) / tol_v
             motion = (med(v[i : i + 5]) - theta) / tol_v
+            stirs = (extent(smoothed(samples)) - 0.03 * diagonal(scene)) / tau(scene, samples)
             wait = (t_i - samples[0].t - 0.4) / 0.1
-            return t_i, 0.2, min(rest, motion, wait)
+            return t_i, 0.2, affirmed(min(rest, motion, wait), [stirs])
     if max(v) >= theta:
         raise CannotCheck("it may start")
     return NAN, 0.2, (max(v) - theta) / tol_v
@@ -811,26 +866,39 @@ def border_event(view: View, args: dict[str, Any], at_end: bool) -> Result:
     sigma = jitter(samples)
     ordered = list(reversed(samples)) if at_end else samples
     event = ordered[0]
+    step = med([q - p for p, q in itertools.pairwise([float(t) for t in view.scene["t"]])])
+    returns = [q for p, q in itertools.pairwise(ordered) if abs(q.t - p.t) > 1.5 * step]
     # Reading: "in the window" has the same slack of 0.0005 s as for samples.
     if not in_window(event.t, view.t0, view.t1):
         raise CannotCheck("the event lies outside the window")
     gap = float(view.scene["t"][-1]) - event.t if at_end else event.t - float(view.scene["t"][0])
-    x1, y1, x2, y2 = event.box
     w, h = width(view.scene), height(view.scene)
     ahead = centres(ordered[: min(10, len(ordered))])
     move = minus(ahead[-1], ahead[0])
-    side = args["side"]
-    if side == "left":
-        dim, dist, inward = w, x1, move[0]
-    elif side == "right":
-        dim, dist, inward = w, w - x2, -move[0]
-    elif side == "top":
-        dim, dist, inward = h, y1, move[1]
+    inward = {"left": move[0], "right": -move[0], "top": move[1], "bottom": -move[1]}
+
+    def near(k: Sample, side: str) -> float:
+        x1, y1, x2, y2 = k.box
+        dist = {"left": x1, "right": w - x2, "top": y1, "bottom": h - y2}[side]
+        dim = w if side in ("left", "right") else h
+        return (0.04 * dim - dist) / max(0.01 * dim, 2.0 * sigma)
+
+    def margin_of(side: str) -> float:
+        dim = w if side in ("left", "right") else h
+        way = (inward[side] - 0.02 * dim) / max(0.01 * dim, 2.0 * sigma)
+        return min((gap - 0.25) / 0.1, near(event, side), way)
+
+    margin = margin_of(args["side"])
+    if margin > 0.0:
+        if any(margin_of(side) > -1.0 for side in SIDES if side != args["side"]):
+            raise CannotCheck("over a corner")
     else:
-        dim, dist, inward = h, h - y2, -move[1]
-    tau_e = max(0.01 * dim, 2.0 * sigma)
-    margin = min((gap - 0.25) / 0.1, (0.04 * dim - dist) / tau_e, (inward - 0.02 * dim) / tau_e)
-    return event.t, 0.2, margin
+        if any(near(k, args["side"]) > -2.0 for k in returns):
+            raise CannotCheck("it may have been there and back")
+        if gap > 0.0 and is_crowded(view.scene, find_track(view.scene, args["track"]), event):
+            raise CannotCheck("something covers it")
+    late = view.t1 - event.t if at_end else event.t - view.t0
+    return event.t, 0.2, affirmed(margin, [(late - 0.25) / 0.1])
 
 
 def check_enters(view: View, args: dict[str, Any]) -> Result:
@@ -857,7 +925,8 @@ def check_relation(view: View, args: dict[str, Any]) -> Result:
         tol = max(3.0, math.degrees(math.atan2(tau_ab, norm(at))))
         angles.append(angle(at))
         tols.append(tol)
-        margins.append((45.0 - abs(wrap(angle(at) - RELATIONS[args["is"]]))) / tol)
+        both = [(45.0 - abs(wrap(angle(p) - RELATIONS[args["is"]]))) / tol for p in (at, mean_point(some))]
+        margins.append(agree(*both))
     return angles[0], tols[0], min(margins)
 
 
@@ -908,7 +977,11 @@ def check_speed_order(view: View, args: dict[str, Any]) -> Result:
     part_b = tau(view.scene, samples_b) / (v_b * duration(samples_b))
     tol = max(0.1, math.sqrt(part_a**2 + part_b**2))
     which = {"faster": 1, "slower": -1, "same": 0}[args["is"]]
+    (_, low_a, high_a), (_, low_b, high_b) = usual_speeds(samples_a), usual_speeds(samples_b)
     lead = three_way(q, math.log(1.25), tol, which)
+    ratios = [math.log(max(a, 1e-6) / max(b, 1e-6)) for a, b in ((low_a, high_b), (high_a, low_b))]
+    for ratio in [*ratios, 0.0] if ratios[0] < 0.0 < ratios[1] else ratios:
+        lead = agree(lead, three_way(ratio, math.log(1.25), tol, which))
     return q, tol, min(lead, m_moves(view.scene, samples_a), m_moves(view.scene, samples_b))
 
 
@@ -922,8 +995,10 @@ def check_before(view: View, args: dict[str, Any]) -> Result:
         results.append(check_in_view(view, event["event"], inner))
     first, then = results
     apart = then[0] - first[0]
-    lead = 0.0 if math.isnan(apart) else apart / 0.2
-    return apart, 0.2, min(lead, first[2], then[2])
+    if math.isnan(apart):
+        return apart, 0.2, min(0.0, first[2], then[2])
+    tol = max(first[1], then[1])
+    return apart, tol, min(apart / tol, first[2], then[2])
 
 
 # ----------------------------------------------------------------------------------------------------------------------

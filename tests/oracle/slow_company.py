@@ -10,17 +10,18 @@ from oracle.slow_claims import (
     Result,
     Sample,
     View,
+    agree,
     angle,
-    bend,
+    check_bow,
     check_in_view,
     common_samples,
     diagonal,
     displacement,
-    extent,
     med,
     minus,
     need_whole,
     norm,
+    raw_displacement,
     smoothed,
     speeds,
     supported_samples,
@@ -51,10 +52,11 @@ def ways(view: View, args: dict[str, Any]) -> dict[str, Any]:
     """Everything that `formation` names."""
     delta, tau_ab = common_samples(view, args["a"], args["b"])
     of: dict[str, Any] = {"delta": delta, "tau_ab": tau_ab}
-    d, length, place = {}, {}, {}
+    d, raw, length, place = {}, {}, {}, {}
     for name in ("a", "b"):
         samples = supported_samples(view, args[name])
         d[name] = displacement(smoothed(samples))
+        raw[name] = norm(raw_displacement(samples))
         length[name], place[name] = norm(d[name]), tau(view.scene, samples)
     of["eta"] = abs(wrap(angle(d["a"]) - angle(d["b"])))
     off = [math.degrees(math.atan2(place[n], length[n])) for n in ("a", "b")]
@@ -70,7 +72,8 @@ def ways(view: View, args: dict[str, Any]) -> dict[str, Any]:
     of["apart"] = med([norm(p) for p in delta])
     big_d = diagonal(view.scene)
     of["near"] = (0.35 * big_d - of["apart"]) / tau_ab
-    of["go"] = min((length[n] - 0.06 * big_d) / place[n] for n in ("a", "b"))
+    least = 0.06 * big_d
+    of["go"] = min(agree((length[n] - least) / place[n], (raw[n] - least) / place[n]) for n in ("a", "b"))
     return of
 
 
@@ -106,11 +109,8 @@ def check_crosses(view: View, args: dict[str, Any]) -> Result:
     paths, straight = [], math.inf
     for name in ("a", "b"):
         samples = supported_samples(view, args[name])
-        path = smoothed(samples)
-        big_v = bend(path) / max(norm(displacement(path)), 1e-6)
-        nu = max(0.02, tau(view.scene, samples) / max(extent(path), 1e-6))
-        straight = min(straight, (0.2 - big_v) / nu)
-        paths.append(path)
+        straight = min(straight, check_bow(samples, tau(view.scene, samples), 0.2))
+        paths.append(smoothed(samples))
     if straight < 2.0:
         raise CannotCheck("not straight enough")
     q = math.inf
@@ -186,7 +186,9 @@ def check_carries(view: View, args: dict[str, Any]) -> Result:
     length, big_d = norm(d["b"]), diagonal(view.scene)
     apart = norm(minus(d["a"], d["b"])) / max(length, 1e-6)
     same = (0.5 - apart) / max(0.1, tau_ab / max(length, 1e-6))
-    return length / big_d, place / big_d, min((length - 0.06 * big_d) / place, same, held[2])
+    raw = norm(raw_displacement(supported_samples(inner, args["b"])))
+    far = agree((length - 0.06 * big_d) / place, (raw - 0.06 * big_d) / place)
+    return length / big_d, place / big_d, min(far, same, held[2])
 
 
 def one_spell(view: View, args: dict[str, Any]) -> tuple[float, float, float] | None:
@@ -200,12 +202,20 @@ def check_change(view: View, args: dict[str, Any], at_end: bool) -> Result:
         margin = check_contact(view, args, "touch")[2]
         if margin >= 0.0:
             raise CannotCheck("more than one spell")
-        return NAN, 0.2, margin
+        return NAN, 0.5, margin
     start, end, certain = spell
     if certain <= 0.0:
         raise CannotCheck("not sure")
-    gap = view.t1 - end if at_end else start - view.t0
-    return end if at_end else start, 0.2, min((gap - 0.25) / 0.1, certain)
+    inside = ((view.t1 - end if at_end else start - view.t0) - 0.25) / 0.1
+    if inside <= 0.0:
+        rows = [
+            row
+            for row in view.scene["contacts"]
+            if {row["a"], row["b"]} == {args["a"], args["b"]} and row["t1"] > view.t0 and row["t0"] < view.t1
+        ]
+        beyond = view.t1 - max(r["t1"] for r in rows) if at_end else min(r["t0"] for r in rows) - view.t0
+        inside = min(0.0, beyond / 0.5)
+    return end if at_end else start, 0.5, min(inside, certain)
 
 
 def moving(view: View, samples: list[Sample]) -> tuple[float, float, float]:
@@ -246,7 +256,11 @@ def check_when(view: View, args: dict[str, Any]) -> Result:
         "overlaps": min(c - a, b - c, d - b),
         "overlapped": min(a - c, d - a, b - d),
     }[args["is"]]
-    return c - a, 0.2, min(apart / 0.2, m, k)
+    tol = 0.5 if "contact" in (args["first"]["episode"], args["then"]["episode"]) else 0.2
+    known = min(m, k)
+    if known <= 0.0:
+        return c - a, tol, 0.0
+    return c - a, tol, max(-known, min(known, apart / tol))
 
 
 def check_not(view: View, args: dict[str, Any]) -> Result:

@@ -11,10 +11,12 @@ from oracle.slow_claims import (
     Sample,
     Scene,
     View,
+    affirmed,
     agree,
-    bend,
+    along_axis,
     both_axes,
     centres,
+    check_bow,
     check_path,
     demand_camera,
     diagonal,
@@ -28,7 +30,10 @@ from oracle.slow_claims import (
     jitter,
     legs,
     m_moves,
+    main_axis,
     med,
+    middle,
+    need_whole,
     norm,
     raw_displacement,
     second_differences,
@@ -88,8 +93,11 @@ def check_lengths(view: View, args: dict[str, Any]) -> Result:
     length = max(med(own), 1.0)
     q = norm(displacement(smoothed(samples))) / length
     tol = max(0.1 * q, tau(view.scene, samples) / length)
-    raw = norm(raw_displacement(samples)) / length
-    return q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw)))
+    raw = norm(raw_displacement(samples))
+    lead, *others = (
+        min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw / length, raw / max(math.fsum(own) / len(own), 1.0))
+    )
+    return q, tol, agree(agree(lead, others[0]), others[1])
 
 
 def across_share(path: list[Point]) -> tuple[float, float, list[float]]:
@@ -99,8 +107,8 @@ def across_share(path: list[Point]) -> tuple[float, float, list[float]]:
     return spread(w) / long, long, w
 
 
-def circle_of(path: list[Point], place: float) -> tuple[float, float, float, float] | None:
-    """S, back, delta_S and m_round."""
+def circle_of(path: list[Point], place: float) -> tuple[float, float, float, float, float] | None:
+    """S, back, delta_S, m_round and m_even."""
     wid, _, _ = across_share(path)
     if wid < 0.05:
         return None
@@ -127,43 +135,57 @@ def circle_of(path: list[Point], place: float) -> tuple[float, float, float, flo
         total.append(total[-1] + wrap(turn[k] - turn[k - 1]))
     delta = max(10.0, math.degrees(math.atan2(place, radius * big_e)))
     m_round = (0.1 - rho) / max(0.02, place / big_e)
-    return total[-1], spread(total) - abs(total[-1]), delta, m_round
+    m_even = (0.04 - rho) / max(0.01, 0.5 * place / big_e)
+    return total[-1], spread(total) - abs(total[-1]), delta, m_round, m_even
 
 
-def m_weave(path: list[Point], place: float) -> float:
+def m_weave(samples: list[Sample], place: float) -> float:
+    path = smoothed(samples)
     _, long, w = across_share(path)
-    lengths = sorted(legs(w, 2.0 * place), reverse=True)
-    fourth = lengths[3] if len(lengths) > 3 else 0.0
-    return (fourth - 0.1 * long) / place
+    margins = []
+    for x in (w, along_axis(centres(samples), main_axis(path) + math.pi / 2.0)):
+        lengths = sorted(legs(x, 2.0 * place), reverse=True)
+        fourth = lengths[3] if len(lengths) > 3 else 0.0
+        margins.append((fourth - 0.1 * long) / place)
+    return agree(*margins)
 
 
 def check_shape(view: View, args: dict[str, Any]) -> Result:
     word = args["is"]
     if word == "back-and-forth":
-        return check_path(view, {"track": args["track"], "is": word})
+        return check_any_path(view, {"track": args["track"], "is": word})
     samples = supported_samples(view, args["track"])
     path, place = smoothed(samples), tau(view.scene, samples)
-    weave, moving = m_weave(path, place), m_moves(view.scene, samples)
+    weave, moving = m_weave(samples, place), m_moves(view.scene, samples)
     u, _ = both_axes(path)
     all_legs = legs(u, max(2.0 * place, 0.2 * spread(u)))
     big_b = sum(all_legs) / max(spread(u), 1e-6) if all_legs else 1.0
     beta = max(0.1, place / max(spread(u), 1e-6))
+    once = 0.0 if big_b < 1.5 and 2.0 * place > spread(u) / 3.0 else (1.5 - big_b) / beta
     if word == "zigzag":
-        return big_b, beta, min((1.5 - big_b) / beta, weave, moving)
+        return big_b, beta, min(once, weave, moving)
     if word == "straight":
-        big_v = bend(path) / max(norm(displacement(path)), 1e-6)
-        nu = max(0.02, place / max(extent(path), 1e-6))
-        return big_b, beta, min((1.5 - big_b) / beta, (0.1 - big_v) / nu, -weave, moving)
+        straight = check_bow(samples, place, 0.1)
+        return big_b, beta, min(once, straight, -weave, moving)
     wid, long, _ = across_share(path)
     broad = (wid - 0.1) / max(0.02, place / long)
     ring = circle_of(path, place)
     if ring is None:
         return NAN, NAN, min(broad, -weave, moving)
-    swept, back, delta, m_round = ring
+    swept, back, delta, m_round, m_even = ring
     if word == "circle":
         return abs(swept), delta, min((abs(swept) - 300.0) / delta, broad, m_round, moving)
     lead = min(min(abs(swept) - 40.0, 270.0 - abs(swept)) / delta, (30.0 - back) / delta)
-    return abs(swept), delta, min(lead, broad, m_round, -weave, moving)
+    return abs(swept), delta, affirmed(min(lead, broad, m_round, -weave, moving), [m_even])
+
+
+def check_any_path(view: View, args: dict[str, Any]) -> Result:
+    """`path`, with what it says of circles."""
+    value, tol, margin = check_path(view, args)
+    if args["is"] == "back-and-forth":
+        round_it = check_shape(view, {"track": args["track"], "is": "circle"})[2]
+        margin = -round_it if round_it > 0.0 else margin
+    return value, tol, margin
 
 
 def check_winding(view: View, args: dict[str, Any]) -> Result:
@@ -171,21 +193,33 @@ def check_winding(view: View, args: dict[str, Any]) -> Result:
     ring = circle_of(smoothed(samples), tau(view.scene, samples))
     if ring is None:
         raise CannotCheck("no circle")
-    swept, _, delta, m_round = ring
+    swept, _, delta, m_round, _ = ring
     lead = (sign(args["is"], "anticlockwise") * swept - 300.0) / delta
-    return swept, delta, min(lead, m_round, m_moves(view.scene, samples))
+    moving = m_moves(view.scene, samples)
+    if moving <= 0.0:
+        return swept, delta, moving
+    if m_round <= 0.0:
+        return swept, delta, 0.0
+    return swept, delta, min(lead, m_round, moving) if lead > 0.0 else max(lead, -m_round)
+
+
+def upright(k: Sample) -> float:
+    x1, y1, x2, y2 = k.box
+    return math.log(max(y2 - y1, 1.0) / max(x2 - x1, 1.0))
 
 
 def check_tips(view: View, args: dict[str, Any]) -> Result:
-    whole = [k for k in supported_samples(view, args["track"]) if is_clear(view.scene, k)]
-    if len(whole) < 5:
+    samples = supported_samples(view, args["track"])
+    g = [upright(k) for k in samples if is_clear(view.scene, k)]
+    if len(g) < 5:
         raise CannotCheck("fewer than 5 clear samples")
-    g = []
-    for k in whole:
-        x1, y1, x2, y2 = k.box
-        g.append(math.log(max(y2 - y1, 1.0) / max(x2 - x1, 1.0)))
-    part = third(len(g))
-    a, b = med(g[:part]), med(g[-part:])
+    part, levels = third(len(samples)), []
+    for some in (samples[:part], middle(samples), samples[-part:]):
+        shown = [upright(k) for k in some if is_clear(view.scene, k)]
+        if 2 * len(shown) <= len(some):
+            raise CannotCheck("half of a third is not clear")
+        levels.append(med(shown))
+    a, _, b = levels
     tol, theta = max(0.1, noise(g)), math.log(1.25)
     margin = min(a - theta, -theta - b) if args["is"] == "over" else min(-theta - a, b - theta)
     return b, tol, margin / tol
@@ -193,6 +227,7 @@ def check_tips(view: View, args: dict[str, Any]) -> Result:
 
 def check_pauses(view: View, args: dict[str, Any]) -> Result:
     samples = supported_samples(view, args["track"])
+    need_whole(view.scene, samples)
     theta = 0.05 * diagonal(view.scene)
     tol_v = max(0.15 * theta, 0.5 * tau(view.scene, samples))
     v = speeds(samples)
@@ -204,7 +239,15 @@ def check_pauses(view: View, args: dict[str, Any]) -> Result:
         behind = [min(v[i : i + 3]) for i in range(len(v) - 2) if i > j + 3]
         if ahead and behind:
             best = max(best, min(theta - max(v[j : j + 4]), max(ahead) - theta, max(behind) - theta) / tol_v)
-    return float(best > 0), 1.0, best
+    if best > 0.0:
+        return 1.0, 1.0, best
+    least = -math.inf
+    for j in range(1, len(v) - 2):
+        rest = theta - max(v[j : j + 2])
+        least = max(least, min(rest, max(v[:j]) - theta, max(v[j + 2 :]) - theta) / tol_v)
+    if least >= 0.0:
+        raise CannotCheck("it may pause")
+    return 0.0, 1.0, least
 
 
 # --- comings and goings ---------------------------------------------------------------------------------------------
@@ -241,7 +284,8 @@ def seen_event(view: View, args: dict[str, Any], at_end: bool) -> Result:
     behind = (most - 0.1) / 0.05
     if away > 0.0 >= behind:
         raise CannotCheck("not beside anything")
-    return event.t, 0.2, min(away, behind)
+    late = view.t1 - event.t if at_end else event.t - view.t0
+    return event.t, 0.2, affirmed(min(away, behind), [(late - 0.25) / 0.1])
 
 
 def share_within(box: tuple[float, ...], other: tuple[float, ...]) -> float:
@@ -299,6 +343,18 @@ def cover_of(view: View, a: Sample, b: Sample, hider_id: str) -> float | None:
     return med(shares) if len(between) and 2 * len(shares) >= len(between) and shares else None
 
 
+def comes_beside(view: View, a: Sample, b: Sample, hider_id: str) -> bool:
+    for k in visible_samples(view.scene, find_track(view.scene, hider_id)):
+        if a.frame < k.frame < b.frame:
+            part = (k.t - a.t) / (b.t - a.t)
+            box = [p + part * (q - p) for p, q in zip(a.box, b.box, strict=True)]
+            across = min(box[2], k.box[2]) - max(box[0], k.box[0])
+            down = min(box[3], k.box[3]) - max(box[1], k.box[1])
+            if min(across, down) > -0.01 * diagonal(view.scene):
+                return True
+    return False
+
+
 def check_hides(view: View, args: dict[str, Any]) -> Result:
     a, b, margin = longest_gap(view, args["a"])
     cover = cover_of(view, a, b, args["b"])
@@ -306,6 +362,8 @@ def check_hides(view: View, args: dict[str, Any]) -> Result:
         if margin >= 0.0:
             raise CannotCheck("the other one is not seen")
         return NAN, 0.1, margin
+    if cover < 0.5 and margin >= 0.0 and comes_beside(view, a, b, args["b"]):
+        raise CannotCheck("a sliver beside what hides it")
     return cover, 0.1, min((cover - 0.5) / 0.1, margin)
 
 
@@ -338,11 +396,13 @@ def check_view(view: View, args: dict[str, Any]) -> Result:
         net[name], span[name] = sums[-1], spread(sums)
     q = max(med([abs(r[i + 1] - r[i]) for i in range(len(r) - 1)]) for r in (rates["x"], rates["y"]))
     trembling = (q - 0.005) / 0.001
+    if trembling < 0.0:
+        trembling = min(0.0, (q - 0.0015) / 0.0004)
     if args["is"] == "shakes":
         return q, 0.001, min(trembling, (0.08 - max(abs(net["x"]), abs(net["y"]))) / 0.01)
     if args["is"] == "static":
         still = min((bounds[n] / 2.5 - span[n]) / tols[n] for n in rates)
-        return span["x"], 0.01, min(still, (0.003 - q) / 0.001)
+        return span["x"], 0.01, min(still, (0.0015 - q) / 0.0004)
     name, way = {
         "right": ("x", 1.0),
         "left": ("x", -1.0),
@@ -364,6 +424,7 @@ def check_view(view: View, args: dict[str, Any]) -> Result:
 
 CHECKS = {
     "lengths": check_lengths,
+    "path": check_any_path,
     "shape": check_shape,
     "winding": check_winding,
     "tips": check_tips,

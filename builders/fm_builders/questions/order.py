@@ -11,7 +11,7 @@ import numpy as np
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims import Verdict, measure
-from fm_hub.claims.one import DIRECTIONS, bow
+from fm_hub.claims.one import DIRECTIONS, bows
 from fm_hub.records import Track
 
 __all__ = ["OrderKind", "events_of", "turn_of", "way_of"]
@@ -52,7 +52,7 @@ def turn_of(m: Material, track: Track, span: Span) -> float | None:
     straight: before and after any turn it goes one way.
     """
     w = m.scene.window(track.track_id, span.t0, span.t1, m.frame)
-    if w is None or bow(w)[0] < LEAST_BOW:
+    if w is None or max(bows(w)[0]) < LEAST_BOW:
         return None
     rel = w.path - w.path[0]
     if w.length < 0.3 * w.extent:

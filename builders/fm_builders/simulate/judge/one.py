@@ -14,6 +14,10 @@ __all__ = ["RULES", "change", "moves", "speeds", "way"]
 
 WAYS = ("right", "up-right", "up", "up-left", "left", "down-left", "down", "down-right")
 CORNER = 0.25  # of all of its bend in one step: a corner
+BROAD = 0.5  # as wide as long
+UNEVEN = 0.25  # how much the distances from its middle differ, in terms of their mean
+WHOLE_TURN = 300  # degrees: nearly one
+ONE_WAY = 0.8  # of all bends
 EVEN = 0.02  # of the path: the steps in which its bends are followed
 
 
@@ -92,7 +96,9 @@ def _turns(line: Floats, least: float) -> list[float]:
 
 
 def _goes_back(path: Floats) -> bool:
-    """Whether it goes over its own way again."""
+    """Whether it goes over its own way again; who goes round and round does not."""
+    if _goes_round(path):
+        return False
     line, _ = _lines(path)
     legs = np.abs(np.diff(_turns(line, 0.2 * float(np.ptp(line)))))
     return bool(legs.sum() > 1.5 * np.ptp(line))
@@ -115,14 +121,37 @@ def _shape_of_way(sight: Sight, args: Args, claim: Claim) -> bool:
     return not _goes_back(path) and (_bow(path) < 0.1) == (args["is"] == "straight")
 
 
-def _bends(path: Floats) -> Floats:
-    """(K,) degrees by which the way bends, anticlockwise positive, after each even step of it."""
+def _evenly(path: Floats) -> tuple[Floats, Floats]:
+    """(K,) x and y of places along the way, as far from one to the next everywhere."""
     steps = np.hypot(*np.diff(path[:, 1:], axis=0).T)
     done = np.concatenate([[0.0], np.cumsum(steps)])
     even = np.linspace(0, done[-1], round(1 / EVEN) + 1)
-    x, y = (np.interp(even, done, path[:, k]) for k in (1, 2))
+    return np.interp(even, done, path[:, 1]), np.interp(even, done, path[:, 2])
+
+
+def _bends(path: Floats) -> Floats:
+    """(K,) degrees by which the way bends, anticlockwise positive, after each even step of it."""
+    x, y = _evenly(path)
     heading = np.degrees(np.arctan2(-np.diff(y), np.diff(x)))
     return np.asarray((np.diff(heading) + 180) % 360 - 180)
+
+
+def _broad(path: Floats) -> bool:
+    """Whether what a path goes round is nearer to a circle than to a line or to a long box."""
+    along, across = _lines(path)
+    x, y = _evenly(path)
+    off = np.hypot(x - x.mean(), y - y.mean())
+    return bool(np.ptp(across) >= BROAD * np.ptp(along) and off.std() <= UNEVEN * off.mean())
+
+
+def _goes_round(path: Floats) -> bool:
+    """Whether the way bends by a whole turn, one way nearly all of the time, and is no slender loop with corners."""
+    if not _broad(path):
+        return False
+    bends = _bends(path)
+    bent = abs(float(bends.sum()))
+    size = np.abs(bends)
+    return bent >= max(WHOLE_TURN, ONE_WAY * float(size.sum())) and float(size.max()) <= CORNER * bent
 
 
 def _figure(sight: Sight, args: Args, claim: Claim) -> bool:
@@ -138,9 +167,11 @@ def _figure(sight: Sight, args: Args, claim: Claim) -> bool:
         return not back and weaves == (word == "zigzag") and (weaves or bow < 0.1)
     bends = _bends(path)
     bent = float(bends.sum())
-    one_way = abs(bent) >= 0.8 * float(np.abs(bends).sum())
-    least, most = (300, np.inf) if word == "circle" else (40, 290)
+    one_way = abs(bent) >= ONE_WAY * float(np.abs(bends).sum())
+    least, most = (WHOLE_TURN, np.inf) if word == "circle" else (40, 290)
     if not one_way or weaves or not least <= abs(bent) <= most:
+        return False
+    if word == "circle" and not _broad(path):
         return False
     if np.abs(bends).max() > CORNER * abs(bent):  # corners between straight ways: some would call it round
         raise Unsure
@@ -150,7 +181,9 @@ def _figure(sight: Sight, args: Args, claim: Claim) -> bool:
 def _winding(sight: Sight, args: Args, claim: Claim) -> bool:
     path = sight.path(args, claim)
     bent = float(_bends(path).sum()) if extent(path) >= MOVES * sight.diagonal else 0.0
-    return bent >= 300 if args["is"] == "anticlockwise" else bent <= -300
+    if abs(bent) >= WHOLE_TURN and not _goes_round(path):  # a whole turn in all, but round nothing
+        raise Unsure
+    return bent >= WHOLE_TURN if args["is"] == "anticlockwise" else bent <= -WHOLE_TURN
 
 
 def _tips(sight: Sight, args: Args, claim: Claim) -> bool:

@@ -100,6 +100,17 @@ class Sight:
         planned = (x for x in self.truth.touches if {x.a, x.b} == names and kind in ("", x.kind))
         return [x for x in planned if x.t1 > claim.t0 + EASE and x.t0 < claim.t1 - EASE]
 
+    def spells(self, args: Args, claim: Claim) -> list[tuple[float, float]]:
+        """From when to when ``a`` and ``b`` are in contact, where that goes on in the window: a touch that a hold goes
+        on from is one contact. Not cut to the window."""
+        names = {self.thing(args["a"]).name, self.thing(args["b"]).name}
+        joined: list[tuple[float, float]] = []
+        for t0, t1 in sorted((x.t0, x.t1) for x in self.truth.touches if {x.a, x.b} == names):
+            if joined and t0 <= joined[-1][1] + EASE:
+                t0, t1 = joined[-1][0], max(joined.pop()[1], t1)
+            joined.append((t0, t1))
+        return [(t0, t1) for t0, t1 in joined if t1 > claim.t0 + EASE and t0 < claim.t1 - EASE]
+
 
 Rule = Callable[[Sight, Args, Claim], bool]
 

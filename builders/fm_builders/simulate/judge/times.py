@@ -15,8 +15,10 @@ from fm_hub.records import Claim
 __all__ = ["RULES"]
 
 STARTS = 0.05  # diagonals a second
+AWAY = 0.015  # diagonals: as far as this speed takes one in 0.3 s
 LEAST = 3  # steps of a rest or of a movement: 0.3 s; shorter ones are no event
 UNSEEN = 0.35  # seconds out of sight that anybody notices
+SHOWS = 0.2  # of a thing: less in the frame is no visit
 BORDER = 0.02  # of the frame: what is nearer to its side may have come over it
 COVERED = 0.5  # of a hidden thing, by what hides it
 
@@ -24,6 +26,9 @@ COVERED = 0.5  # of a hidden thing, by what hides it
 def _goes(sight: Sight, path: Floats) -> list[tuple[bool, int, int]]:
     """Rests (False) and movements (True) one after the other, as steps ``start <= i < stop``; each at least 0.3 s."""
     fast: Flags = np.asarray(speeds(path) >= STARTS * sight.diagonal)
+    for start, stop in runs(fast):  # what only sways does not get away
+        away = np.hypot(*(path[start : stop + 1, 1:] - path[start, 1:]).T)
+        fast[start:stop] = away.max() >= AWAY * sight.diagonal
     parts = [(True, *run) for run in runs(fast)] + [(False, *run) for run in runs(~fast)]
     joined: list[tuple[bool, int, int]] = []
     for goes, start, stop in sorted(parts, key=lambda x: x[1]):
@@ -64,18 +69,25 @@ def _beyond(sight: Sight, thing: Thing) -> np.ndarray[tuple[int], np.dtype[np.st
     return np.select([x2 <= 0, x1 >= wide, y2 <= 0, y1 >= high], ["left", "right", "top", "bottom"], default="")
 
 
+def _visits(thing: Thing, sides: np.ndarray[tuple[int], np.dtype[np.str_]]) -> list[tuple[int, int]]:
+    """The frames ``start <= f < stop`` in which a thing is in the frame and shows itself: a foot that swings into the
+    picture for an instant is no visit."""
+    return [(a, b) for a, b in runs(sides == "") if (thing.share[a:b] >= SHOWS).any()]
+
+
 def _enters(sight: Sight, args: Args, claim: Claim) -> list[float]:
     """The times at which it comes into the frame over a side."""
-    sides, t = _beyond(sight, sight.thing(args["track"])), sight.truth.t
-    found = [float(t[i + 1]) for i in range(len(t) - 1) if sides[i] == args["side"] and not sides[i + 1]]
-    return _within(claim, found)
+    thing, t = sight.thing(args["track"]), sight.truth.t
+    sides = _beyond(sight, thing)
+    return _within(claim, [float(t[a]) for a, _ in _visits(thing, sides) if a and sides[a - 1] == args["side"]])
 
 
 def _leaves(sight: Sight, args: Args, claim: Claim) -> list[float]:
     """The times at which it goes out of the frame over a side."""
-    sides, t = _beyond(sight, sight.thing(args["track"])), sight.truth.t
-    found = [float(t[i]) for i in range(len(t) - 1) if sides[i + 1] == args["side"] and not sides[i]]
-    return _within(claim, found)
+    thing, t = sight.thing(args["track"]), sight.truth.t
+    sides = _beyond(sight, thing)
+    gone = [b for _, b in _visits(thing, sides) if b < len(t) and sides[b] == args["side"]]
+    return _within(claim, [float(t[b - 1]) for b in gone])
 
 
 def _amid(sight: Sight, thing: Thing) -> Flags:
@@ -135,12 +147,12 @@ def _hides(sight: Sight, args: Args, claim: Claim) -> bool:
 
 def _grasps(sight: Sight, args: Args, claim: Claim) -> list[float]:
     """The planned begin of a contact, where it lies in the window."""
-    return [x.t0 for x in sight.touches(args, claim) if x.t0 > claim.t0 + 0.05]
+    return [t0 for t0, _ in sight.spells(args, claim) if t0 > claim.t0 + 0.05]
 
 
 def _releases(sight: Sight, args: Args, claim: Claim) -> list[float]:
     """The planned end of a contact, where it lies in the window."""
-    return [x.t1 for x in sight.touches(args, claim) if x.t1 < claim.t1 - 0.05]
+    return [t1 for _, t1 in sight.spells(args, claim) if t1 < claim.t1 - 0.05]
 
 
 EVENTS = {
@@ -170,10 +182,10 @@ def _before(sight: Sight, args: Args, claim: Claim) -> bool:
 def _episode(sight: Sight, episode: Args, claim: Claim) -> tuple[float, float]:
     """When something goes on in the window: the one movement or contact, or all of the time that a thing is seen."""
     if episode["episode"] == "contact":
-        touches = sight.touches(episode, claim)
-        if len(touches) != 1:
+        spells = sight.spells(episode, claim)
+        if len(spells) != 1:
             raise Unsure
-        return max(touches[0].t0, claim.t0), min(touches[0].t1, claim.t1)
+        return max(spells[0][0], claim.t0), min(spells[0][1], claim.t1)
     path = sight.path(episode, claim)
     if episode["episode"] == "seen":
         return float(path[0, 0]), float(path[-1, 0])
