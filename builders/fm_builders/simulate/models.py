@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fm_builders.simulate.stage import mujoco
 from fm_hub.errors import MissingExtra
@@ -58,19 +60,27 @@ def _coarsen(model: Any, mesh: int) -> None:
     are smaller than a pixel.
     """
     vertex, face = int(model.mesh_vertadr[mesh]), int(model.mesh_faceadr[mesh])
-    vertices = np.array(model.mesh_vert[vertex : vertex + int(model.mesh_vertnum[mesh])])
     rows = slice(face, face + int(model.mesh_facenum[mesh]))
-    faces = np.array(model.mesh_face[rows])
+    vertices = model.mesh_vert[vertex : vertex + int(model.mesh_vertnum[mesh])]
+    kept, joined = _coarse(vertices.tobytes(), model.mesh_face[rows].tobytes())
+    few = slice(face, face + len(kept))
+    normals, places = (np.array(a[rows])[kept] for a in (model.mesh_facenormal, model.mesh_facetexcoord))
+    model.mesh_face[few], model.mesh_facenormal[few], model.mesh_facetexcoord[few] = joined, normals, places
+    model.mesh_facenum[mesh] = len(kept)
+
+
+@lru_cache(maxsize=256)
+def _coarse(mesh_vert: bytes, mesh_face: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which triangles of a mesh stay (K,), and their vertices (K, 3): every clip of a scene has the same meshes."""
+    vertices = np.frombuffer(mesh_vert, np.float32).reshape(-1, 3)
+    faces = np.frombuffer(mesh_face, np.int32).reshape(-1, 3)
     cell = float(np.ptp(vertices, axis=0).max()) / CELLS
     _, first, of = np.unique(np.floor(vertices / cell), axis=0, return_index=True, return_inverse=True)
     joined = first[of.reshape(-1)][faces]
     kept = np.flatnonzero((joined != np.roll(joined, 1, axis=1)).all(1))
     _, alone = np.unique(np.sort(joined[kept], axis=1), axis=0, return_index=True)
     kept = kept[np.sort(alone)]
-    few = slice(face, face + len(kept))
-    normals, places = (np.array(a[rows])[kept] for a in (model.mesh_facenormal, model.mesh_facetexcoord))
-    model.mesh_face[few], model.mesh_facenormal[few], model.mesh_facetexcoord[few] = joined[kept], normals, places
-    model.mesh_facenum[mesh] = len(kept)
+    return kept, joined[kept]
 
 
 def _folder(package: str) -> Path:

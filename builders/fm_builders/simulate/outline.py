@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,16 @@ class Outlines:
 
 def _extreme(model: Any, mesh: int) -> Floats:
     """The vertices of a mesh, of those that are drawn, that stand out in some direction."""
-    first, face, count = (int(a[mesh]) for a in (model.mesh_vertadr, model.mesh_faceadr, model.mesh_facenum))
-    vertices = np.array(model.mesh_vert[first + np.unique(model.mesh_face[face : face + count])], float)
+    first, face = int(model.mesh_vertadr[mesh]), int(model.mesh_faceadr[mesh])
+    vertices = model.mesh_vert[first : first + int(model.mesh_vertnum[mesh])]
+    return _standing_out(vertices.tobytes(), model.mesh_face[face : face + int(model.mesh_facenum[mesh])].tobytes())
+
+
+@lru_cache(maxsize=256)
+def _standing_out(mesh_vert: bytes, mesh_face: bytes) -> Floats:
+    """The same, of bytes: every clip of a scene has the same meshes."""
+    drawn = np.unique(np.frombuffer(mesh_face, np.int32))
+    vertices = np.array(np.frombuffer(mesh_vert, np.float32).reshape(-1, 3)[drawn], float)
     if len(vertices) <= MOST_VERTICES:
         return vertices
     turn = np.arange(200) * np.pi * (3 - np.sqrt(5))  # a spiral over the sphere, evenly spread
