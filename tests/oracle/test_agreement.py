@@ -24,7 +24,20 @@ CLAIMS = 14_000
 #: True or false so seldom by chance that more tries are needed.
 RARE = ("sequence", "before", "enters", "leaves", "appears", "disappears", "hidden", "reappears", "hides", "carries")
 RARE += ("shape", "winding", "tips", "gesture", "repeats", "period", "view", "formation", "overtakes", "crosses")
-RARE += ("rotation", "rotation_by", "limb", "hand_side", "when", "pauses", "touches", "holds", "grasps", "releases")
+RARE += (
+    "starts",
+    "stops",
+    "rotation",
+    "rotation_by",
+    "limb",
+    "hand_side",
+    "when",
+    "pauses",
+    "touches",
+    "holds",
+    "grasps",
+    "releases",
+)
 
 
 def random_scene(rng: Generator) -> tuple[Scene, dict[str, Any]]:
