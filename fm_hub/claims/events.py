@@ -13,7 +13,7 @@ from fm_hub.claims.contact import grasps, releases
 from fm_hub.claims.presence import appears, disappears, hidden, reappears
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, measured, med
-from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, both
+from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, agree, both
 from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
 
@@ -38,12 +38,12 @@ def stops(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _started(w: Window) -> Verdict:
-    return _start(w.speeds, w.t, w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
+    return _start(w.speeds, w.raw_speeds, w.t, w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
 
 
 @measured
 def _stopped(w: Window) -> Verdict:
-    v = _start(w.speeds[::-1], -w.t[::-1], w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
+    v = _start(w.speeds[::-1], w.raw_speeds[::-1], -w.t[::-1], w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
     return Verdict(-v.value, v.tolerance, v.margin)
 
 
@@ -51,7 +51,7 @@ def _stirs(w: Window) -> float:
     return (w.extent - 0.03 * w.scene.diagonal) / w.tau
 
 
-def _start(v: Floats, t: Floats, tau: float, theta: float, stirs: float) -> Verdict:
+def _start(v: Floats, raw: Floats, t: Floats, tau: float, theta: float, stirs: float) -> Verdict:
     """The first of three speeds in a row at ``theta`` or more; ``v[j]`` belongs to ``t[j + 1]``.
 
     What only sways where it is sets off for nowhere: ``stirs`` is the margin of "it does not rest all the time".
@@ -72,7 +72,8 @@ def _start(v: Floats, t: Floats, tau: float, theta: float, stirs: float) -> Verd
         full = i + int(fast[i:].argmax())
         if not fast[full:].all() and (runs > full + int(fast[full:].argmin())).any():
             return UNCHECKED  # perhaps a second start: "it starts" would not say which
-    rest, go = (theta - med(v[:i])) / tol, (med(v[i : i + 5]) - theta) / tol
+    rest = agree((theta - med(v[:i])) / tol, (theta - med(raw[:i])) / tol)  # a median of five makes a turn a rest
+    go = (med(v[i : i + 5]) - theta) / tol
     m = min(rest, go, (float(t[i + 1] - t[0]) - 0.4) / 0.1)
     return Verdict(float(t[i + 1]), TIME_TOLERANCE, affirmed(m, stirs))
 

@@ -835,7 +835,8 @@ def start_of(scene: Scene, samples: list[Sample]) -> Result:
                         if v[j] >= theta and v[j + 1] >= theta and v[j + 2] >= theta:
                             raise CannotCheck("a second start")
             t_i = samples[i + 1].t
-            rest = (theta - med(v[:i])) / tol_v
+            raw = speeds(samples, raw=True)
+            rest = agree((theta - med(v[:i])) / tol_v, (theta - med(raw[:i])) / tol_v)
             motion = (med(v[i : i + 5]) - theta) / tol_v
             stirs = (extent(smoothed(samples)) - 0.03 * diagonal(scene)) / tau(scene, samples)
             wait = (t_i - samples[0].t - 0.4) / 0.1
