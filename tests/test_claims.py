@@ -384,3 +384,9 @@ def test_what_moves_half_of_the_time_has_no_one_speed() -> None:
     for word in ("slow", "medium"):
         assert abs(margin(scene, "speed", track=x, **{"is": word})) < 2
     assert margin(scene, "speed", t0=3.5, track=x, **{"is": "medium"}) >= 2
+
+
+def test_what_turns_does_not_start() -> None:
+    scene, x = one(swing((320, 180), 150, 4.0), jitter=0.1)
+    assert margin(scene, "starts", t0=1.6, t1=4.0, track=x) < 2, "it turns at 2 s: smoothed, that looks like a rest"
+    assert margin(scene, "stops", t0=2.0, t1=4.4, track=x) < 2
