@@ -31,7 +31,7 @@ def test_bad_input_is_recorded_and_the_counts_add_up(tmp_path: Path, recipe: Pat
     numbered(folder / "long.mp4", 120)
     truncated(folder / "long.mp4", folder / "cut.mp4")
     numbered(folder / "one-frame.mp4", 1)
-    coloured(folder / "big.mp4", seconds=1.6, fps=60, size=(3840, 2160))
+    coloured(folder / "big.mp4", seconds=1.6, fps=12, size=(3840, 2160))
     (folder / "gone.mp4").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "pipe.mp4")
     (folder / os.fsdecode(b"not \xff utf-8.mp4")).write_bytes(b"")
