@@ -12,10 +12,10 @@ import pytest
 from dataset_made import make_dataset
 from fm_builders.options import option_keys
 from fm_builders.recipe import Recipe
-from fm_builders.shortcuts import scored
+from fm_builders.shortcuts import Scores, Tally, keyed
 from fm_builders.text_only import in_versions, thinned
 from fm_hub.records import Claim, Option, Provenance, Question, Shortcuts
-from fm_hub.tables import read_records
+from fm_hub.tables import from_table, read_records, to_table
 from fm_hub.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -39,6 +39,13 @@ def question(i: int, right: int, noun: str = "dog", place: int = 0) -> Question:
         grounding="facts",
         provenance=Provenance("templates@1", 0),
     )
+
+
+def scored(questions: list[Question]) -> list[Question]:
+    """The questions with the scores that need no model, each among all of them."""
+    table = keyed(to_table("mcq", questions), questions)
+    found: list[Question] = from_table("mcq", Scores(Tally.of([table]), {}, frozenset()).finish(table))
+    return found
 
 
 def test_each_shortcut_gets_its_credit() -> None:

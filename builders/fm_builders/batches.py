@@ -116,10 +116,11 @@ def compose_batch(batch: Batch, *, how: Composing, language: Language | None) ->
     told.clips = list(composed.of("clips"))
     ids = {q.question_id for config in ("mcq", AGAIN) for q in composed.of(config)}
     told.asked, told.met = len(ids), len(ids & how.drop)
-    told.dropped, told.tally = composed.dropped, Tally.of(composed.of("mcq"))
+    told.dropped = composed.dropped
     if how.videos:
         told.hashes = _place_videos([row for _, row in rows], how.out, store, told.torn)
-    write_part(how.parts, batch.number, composed.rows)
+    written = write_part(how.parts, batch.number, composed.rows)
+    told.tally = Tally.of(table for (config, _), table in written.items() if config == "mcq")
     return told
 
 

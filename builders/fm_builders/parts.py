@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from fm_builders.shortcuts import Scores
+from fm_builders.shortcuts import Scores, keyed
 from fm_hub.content import ContentHash
 from fm_hub.manifest import Written
-from fm_hub.records import Question, Shortcuts
+from fm_hub.records import Question
 from fm_hub.schemas import CONFIGS, SCHEMAS
-from fm_hub.tables import STEP, from_table, to_table, write_table
+from fm_hub.tables import from_table, to_table, write_table
 
 __all__ = ["AGAIN", "BENCHMARK", "KEYS", "SHARD_ROWS", "Merge", "again_of", "benchmark_of", "gather", "merges"]
 __all__ += ["others_of", "sorted_table", "write_part"]
@@ -62,14 +62,25 @@ class Merge:
     alone: bool = False
 
 
-def write_part(parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence[Any]]) -> None:
-    """Write the records of a batch, by config and split, for :func:`gather`."""
+def write_part(
+    parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence[Any]]
+) -> dict[tuple[str, str], pa.Table]:
+    """Write the records of a batch, by config and split, for :func:`gather`; the tables as they were written.
+
+    Questions are :func:`~fm_builders.shortcuts.keyed`, so that they can be scored as they are merged.
+    """
+    written = {}
     for (config, split), records in rows.items():
-        table = sorted_table(config.replace(AGAIN, "benchmark"), records)
+        like = config.replace(AGAIN, "benchmark")
+        table = to_table(like, records)
+        if "shortcuts" in table.column_names:
+            table = keyed(table, records)
+        written[config, split] = table = _in_order(like, table)
         folder = parts / config / split
         folder.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(folder / f"{number:08d}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
             out.write_table(table)
+    return written
 
 
 def merges(parts: Path, out: Path, scores: Path) -> list[Merge]:
@@ -97,19 +108,10 @@ def gather(merge: Merge) -> Written:
 
 
 def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
-    """Questions with their scores, some at a time; without those that have to leave the benchmark.
-
-    Only the column of scores is made anew: they are no part of what a row's hash covers.
-    """
+    """Questions with their scores, without those that have to leave the benchmark."""
     if config == "benchmark" and scores.gone:
         table = table.filter(pa.array([q not in scores.gone for q in table.column("id").to_pylist()], pa.bool_()))
-    place = table.schema.get_field_index("shortcuts")
-    made: list[dict[str, float | None]] = []
-    for start in range(0, table.num_rows, STEP):
-        for q in scores.finish(from_table(config, table.slice(start, STEP))):
-            made.append({name: getattr(q.shortcuts, name) for name in Shortcuts.__slots__})
-    field = table.schema.field(place)
-    return table.set_column(place, field, pa.array(made, field.type)).combine_chunks()
+    return scores.finish(table).combine_chunks()
 
 
 def benchmark_of(parts: Path) -> list[Question]:
@@ -164,7 +166,10 @@ def _keys(table: pa.Table, config: str) -> list[tuple[Any, ...]]:
 
 def sorted_table(config: str, records: Sequence[Any]) -> pa.Table:
     """The records as a table of the published order."""
-    table = to_table(config, records)
+    return _in_order(config, to_table(config, records))
+
+
+def _in_order(config: str, table: pa.Table) -> pa.Table:
     keys = _keys(table, config)
     if all(a <= b for a, b in pairwise(keys)):
         return table

@@ -5,18 +5,58 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from fm_builders.options import option_keys
 from fm_builders.text_only import in_versions, thinned
-from fm_hub.records import Question, Shortcuts
+from fm_hub.records import LETTERS, Question
 
-__all__ = ["Drawn", "Scores", "Tally", "drawn", "scored"]
+__all__ = ["Drawn", "Scores", "Tally", "drawn", "keyed"]
 
 _WORD = re.compile(r"[a-z]+")
 _EMPTY = {"a", "an", "the", "of", "in", "on", "at", "to", "from", "with", "and", "or", "is", "does", "it", "picture"}
+KEYS = "keys"
+"""What each option of a question says (:func:`~fm_builders.options.option_keys`): a column of unfinished tables."""
+
+
+def keyed(table: pa.Table, questions: Iterable[Question]) -> pa.Table:
+    """The table of these questions with the scores that a question has by itself, and a column :data:`KEYS`.
+
+    All that the other scores need then lies in columns, and no question has to be read again.
+    """
+    keys, length, overlap = list[list[str]](), list[float](), list[float]()
+    for q in questions:
+        keys.append(option_keys(q))
+        asked = set(_WORD.findall(q.text.lower())) - _EMPTY
+        length.append(_credit([len(o.text) for o in q.options], q.answer))
+        overlap.append(_credit([len(asked & set(_WORD.findall(o.text.lower()))) for o in q.options], q.answer))
+    table = _with_scores(table, {"length": length, "overlap": overlap})
+    return table.append_column(KEYS, pa.array(keys, pa.list_(pa.string())))
+
+
+def _with_scores(table: pa.Table, scores: Mapping[str, Sequence[float | None]]) -> pa.Table:
+    """The table with these scores in its column of them; a score that was there before stays where there is none."""
+    place = table.schema.get_field_index("shortcuts")
+    fields = list(table.schema.field(place).type)
+    known = table.column(place).combine_chunks().flatten()
+    made = [
+        pc.coalesce(pa.array(scores[f.name], f.type), old) if f.name in scores else old
+        for f, old in zip(fields, known, strict=True)
+    ]
+    return table.set_column(place, table.schema.field(place), pa.StructArray.from_arrays(made, fields=fields))
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[str, str, int, list[str]]]:
+    """Of each question of a keyed table its wording family, its source video, the place of its key, and what its
+    options say."""
+    columns = (table.column(name).to_pylist() for name in ("template", "source_id", "answer", KEYS))
+    for template, source, answer, keys in zip(*columns, strict=True):
+        yield template.partition("/")[0], source, LETTERS.index(answer), keys
 
 
 @dataclass
@@ -31,14 +71,14 @@ class Tally:
     own: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     @classmethod
-    def of(cls, questions: Iterable[Question]) -> Tally:
-        """The tally of questions."""
+    def of(cls, tables: Iterable[pa.Table]) -> Tally:
+        """The tally of keyed tables of questions."""
         tally = cls()
-        for q in questions:
-            key, family = option_keys(q)[q.answer], q.template.partition("/")[0]
-            tally.letters[len(q.options)][q.answer] += 1
-            tally.right[family][key] += 1
-            tally.own[f"{q.source_id} {family}"][key] += 1
+        for table in tables:
+            for family, source, answer, keys in _rows(table):
+                tally.letters[len(keys)][answer] += 1
+                tally.right[family][keys[answer]] += 1
+                tally.own[f"{source} {family}"][keys[answer]] += 1
         return tally
 
     def add(self, other: Tally) -> None:
@@ -46,31 +86,6 @@ class Tally:
         for mine, theirs in ((self.letters, other.letters), (self.right, other.right), (self.own, other.own)):
             for name, counts in theirs.items():
                 mine[name].update(counts)  # type: ignore[index,arg-type]
-
-    def score(self, q: Question) -> Question:
-        """The question with the scores that need no model; what was recorded before stays.
-
-        ``letter`` and ``frequent`` look at all questions; ``frequent`` at other source videos than the question's own.
-        """
-        family, n = q.template.partition("/")[0], len(q.options)
-        asked = set(_WORD.findall(q.text.lower())) - _EMPTY
-        overlap = [len(asked & set(_WORD.findall(o.text.lower()))) for o in q.options]
-        right, own = self.right[family], self.own[f"{q.source_id} {family}"]
-        often = [right[k] - own[k] for k in option_keys(q)]
-        score = replace(
-            q.shortcuts or Shortcuts(),
-            letter=_credit([self.letters[n][i] for i in range(n)], q.answer),
-            length=_credit([len(o.text) for o in q.options], q.answer),
-            overlap=_credit(overlap, q.answer),
-            frequent=_credit(often, q.answer),
-        )
-        return replace(q, shortcuts=score)
-
-
-def scored(questions: Sequence[Question]) -> list[Question]:
-    """The questions with the scores that need no model, each among all of them."""
-    tally = Tally.of(questions)
-    return [tally.score(q) for q in questions]
 
 
 @dataclass(frozen=True)
@@ -103,15 +118,22 @@ class Scores:
         )
         return cls(tally, text, frozenset(gone))
 
-    def finish(self, questions: Iterable[Question]) -> list[Question]:
-        """The questions with all of their scores."""
-        out = []
-        for q in map(self.tally.score, questions):
-            share = self.text.get(q.question_id)
-            if share is not None:
-                q = replace(q, shortcuts=replace(q.shortcuts or Shortcuts(), text=share))
-            out.append(q)
-        return out
+    def finish(self, table: pa.Table) -> pa.Table:
+        """A keyed table of questions with all of its scores, and without its keys; what was recorded before stays.
+
+        ``letter`` and ``frequent`` look at all questions; ``frequent`` at other source videos than the question's own.
+        """
+        letter, frequent = list[float](), list[float]()
+        for family, source, answer, keys in _rows(table):
+            letters, right, own = (
+                self.tally.letters[len(keys)],
+                self.tally.right[family],
+                self.tally.own[f"{source} {family}"],
+            )
+            letter.append(_credit([letters[i] for i in range(len(keys))], answer))
+            frequent.append(_credit([right[k] - own[k] for k in keys], answer))
+        text = [self.text.get(q) for q in table.column("id").to_pylist()]
+        return _with_scores(table, {"letter": letter, "frequent": frequent, "text": text}).drop_columns(KEYS)
 
 
 def _credit(values: Sequence[int], key: int) -> float:
