@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import GENERATOR, seeded
+from fm_builders.questions.company import goes
 from fm_builders.questions.distance import LENGTHS, SHARES
 from fm_builders.questions.order import events_of, turn_of, way_of
 from fm_hub.claims import Proposals
@@ -23,7 +23,7 @@ from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
 from fm_hub.claims.view import VIEWS
 from fm_hub.records import Caption, Provenance, Sentence, Track, canonical_json, caption_id
-from fm_hub.wording import UNNAMED, BadTemplate, Wording, families, short_caption
+from fm_hub.wording import UNNAMED, BadTemplate, Wording, families, refer, short_caption
 
 __all__ = ["ASPECTS", "caption"]
 
@@ -32,8 +32,7 @@ MOST = 6
 ASPECTS = ("action", "order", "association", "location", "count", "dynamics", "relation")
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A sentence before it is checked: the first true candidate is said."""
 
     aspect: str
@@ -69,6 +68,9 @@ def caption(m: Material, *, seed: int) -> Caption | None:
 
 
 def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
+    span = line.span
+    if any(refer(m.scene, line.args[who], span.t0, span.t1) is None for who in ("a", "b") if who in line.args):
+        return None
     verdicts = line.candidates.measured(m.scene)
     said = next((i for i, v in enumerate(verdicts) if v.true), None)
     if said is None:
@@ -77,7 +79,6 @@ def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
     choices = len(families()[line.family]["statements"])
     args = {**line.args, "frame": "stabilised"} if claim.frame == "stabilised" else line.args
     template = f"{line.family}/s{seeded(seed, 'caption', line.args, line.family) % choices}"
-    span = line.span
     try:
         text = Wording(m.scene, template, args, span.t0, span.t1).statement(claim, whole=span == m.whole)
     except BadTemplate:
@@ -124,7 +125,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         if first and then and first != then:
             turned = {**given, "first": first, "then": then, "at": turn}
             yield _Line("order", "sequence", args, m.each("sequence", [turned], span), span)
-    if m.holds("moves", given, True, span):
+    if m.moves(track, span):
         corners = ("top-left", "top-right", "bottom-left", "bottom-right")
         for at in ("start", "end"):
             claims = m.words("region", {**given, "at": at}, corners, span, "image")
@@ -182,8 +183,9 @@ def _about_two(m: Material, a: Track, b: Track, span: Span) -> Iterator[_Line]:
         return m.words(predicate, args, values, span, "image")
 
     back = {"a": b.track_id, "b": a.track_id}
-    formation = m.words("formation", args, FORMATIONS, span) + m.each("overtakes", (args, back), span)
-    yield _Line("relation", "formation", args, formation, span)
+    if goes(m, a, span) and goes(m, b, span):
+        formation = m.words("formation", args, FORMATIONS, span) + m.each("overtakes", (args, back), span)
+        yield _Line("relation", "formation", args, formation, span)
     yield _Line("dynamics", "speed_order", args, m.words("speed_order", args, ("faster", "slower"), span), span)
     ways = [{**args, "from": x, "to": y} for x, y in (("left", "right"), ("right", "left"))]
     swaps = m.each("order_change", ways, span, "image")

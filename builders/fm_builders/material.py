@@ -12,6 +12,7 @@ import numpy as np
 
 from fm_hub.claims import Proposal, Proposals, Scene, Verdict, measure, window_of
 from fm_hub.records import Annotation, Claim, Clip, Frame, Track
+from fm_hub.wording import refer
 
 __all__ = ["Material", "Span"]
 
@@ -120,18 +121,31 @@ class Material:
         return Span(start, end)
 
     def spans(self, track: Track) -> Iterator[Span]:
-        """The windows in which to ask about a track: its stretch, and the halves of a long one."""
+        """The windows in which to ask about a track, where it has a name: its stretch, and the halves of a long one."""
         span = self.stretch(track)
         if span is not None:
-            yield from span.with_halves()
+            yield from (part for part in span.with_halves() if self.named(track, part))
 
     def pairs(self) -> Iterator[tuple[Track, Track, Span]]:
-        """Two good tracks and the windows in which both are seen."""
+        """Two good tracks and the windows in which both are seen and have names."""
         for a, b in self.couples():
             span = self.common(a, b)
             if span is not None:
                 for part in span.with_halves():
-                    yield a, b, part
+                    if self.named(a, part) and self.named(b, part):
+                        yield a, b, part
+
+    def named(self, track: Track, span: Span) -> bool:
+        """Whether a viewer of a window can be told which track is meant; where not, it is one of the ``nameless``."""
+        if refer(self.scene, track.track_id, span.t0, span.t1) is not None:
+            return True
+        self.nameless.add((track.track_id, span))
+        return False
+
+    @cached_property
+    def nameless(self) -> set[tuple[str, Span]]:
+        """Tracks, and windows in which nobody can be asked about them: nothing was measured there."""
+        return set()
 
     def couples(self) -> Iterator[tuple[Track, Track]]:
         """Every two good tracks."""
@@ -192,6 +206,10 @@ class Material:
         claim = proposal.claim
         self.scene.verdicts[claim] = verdict.rounded()
         return claim
+
+    def moves(self, track: Track, span: Span) -> bool:
+        """Whether a track provably moves in a window: what does not has no direction and draws no figure there."""
+        return self.holds("moves", {"track": track.track_id}, True, span)
 
     def holds(
         self, predicate: str, given: Mapping[str, Any], word: Any, span: Span, frame: Frame | None = None

@@ -10,10 +10,10 @@ from fm_hub.claims.one import angle_off, heading, straight
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import measured, med, thirds
 from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both
-from fm_hub.claims.window import Pair
+from fm_hub.claims.window import Pair, Window
 from fm_hub.records import Claim
 
-__all__ = ["FORMATIONS", "crosses", "formation", "overtakes"]
+__all__ = ["FORMATIONS", "crosses", "displaced", "formation", "overtakes"]
 
 FORMATIONS = ("follows", "leads", "alongside", "opposite")
 Args = Mapping[str, Any]
@@ -46,11 +46,14 @@ def _along(pair: Pair) -> Along:
     return Along(angle, delta, first, middle, last, med(beside), med(pair.apart))
 
 
-@measured
-def _displaced(pair: Pair) -> float:
-    """The margin of "both go somewhere"."""
-    least = 0.06 * pair.a.scene.diagonal
-    return min(agree((x.length - least) / x.tau, (math.hypot(*x.ends) - least) / x.tau) for x in (pair.a, pair.b))
+def displaced(w: Window) -> float:
+    """The margin of "it gets somewhere"."""
+    least = 0.06 * w.scene.diagonal
+    return agree((w.length - least) / w.tau, (math.hypot(*w.ends) - least) / w.tau)
+
+
+def _both_go(pair: Pair) -> float:
+    return min(displaced(pair.a), displaced(pair.b))
 
 
 def formation(scene: Scene, args: Args, claim: Claim) -> Words | None:
@@ -64,7 +67,7 @@ def _formations(pair: Pair) -> Words:
     x = _along(pair)
     same = Verdict(x.angle, x.delta, (45.0 - x.angle) / x.delta)
     counter = Verdict(x.angle, x.delta, (x.angle - 135.0) / x.delta)
-    both_go, tau = _displaced(pair), pair.tau
+    both_go, tau = _both_go(pair), pair.tau
     behind = min(-x.first, -x.middle, -x.last) / tau
     ahead = min(x.first, x.middle, x.last) / tau
     in_line = (0.5 * x.apart - x.beside) / tau
@@ -85,7 +88,7 @@ def overtakes(scene: Scene, args: Args, claim: Claim) -> Verdict:
         return UNCHECKED
     x = _along(pair)
     same = Verdict(x.angle, x.delta, (45.0 - x.angle) / x.delta)
-    return both(same, -x.first / pair.tau, x.last / pair.tau, _displaced(pair))
+    return both(same, -x.first / pair.tau, x.last / pair.tau, _both_go(pair))
 
 
 def crosses(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -97,7 +100,7 @@ def crosses(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if direct < 2.0:
         return UNCHECKED
     q = _crossing(pair)
-    return both(Verdict(q / scene.diagonal, pair.tau / scene.diagonal, q / pair.tau), direct, _displaced(pair))
+    return both(Verdict(q / scene.diagonal, pair.tau / scene.diagonal, q / pair.tau), direct, _both_go(pair))
 
 
 @measured

@@ -69,15 +69,14 @@ def _directions(w: Window) -> Words:
     extent, angle = max(w.extent, 1e-6), heading(w.d)
     delta = max(3.0, math.degrees(math.atan2(w.tau, w.length)))
 
-    def margin(d: tuple[float, float], centre: float) -> float:
-        far = (math.hypot(*d) - 0.06 * w.scene.diagonal) / w.tau
-        direct = (math.hypot(*d) / extent - 0.7) / max(0.05, w.tau / extent)
-        return min((22.5 - angle_off(heading(d), centre)) / delta, far, direct)
+    def margins(d: tuple[float, float]) -> list[float]:
+        length, way = math.hypot(*d), heading(d)
+        far = (length - 0.06 * w.scene.diagonal) / w.tau
+        direct = (length / extent - 0.7) / max(0.05, w.tau / extent)
+        return [min((22.5 - angle_off(way, centre)) / delta, far, direct) for centre in DIRECTIONS.values()]
 
-    return {
-        word: Verdict(angle, delta, agree(margin(w.d, centre), margin(w.ends, centre)))
-        for word, centre in DIRECTIONS.items()
-    }
+    words = zip(DIRECTIONS, margins(w.d), margins(w.ends), strict=True)
+    return {word: Verdict(angle, delta, agree(m, other)) for word, m, other in words}
 
 
 def path(scene: Scene, args: Args, claim: Claim) -> Words | None:

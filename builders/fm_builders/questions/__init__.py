@@ -118,6 +118,8 @@ def ask(
                 del rounds[name]
             else:
                 found.append(question)
+    out.dropped["AmbiguousReference"] += len(m.nameless)
+    out.dropped = +out.dropped
     for first, *others in _place_answers(sorted(found, key=lambda v: v[0].question_id), seed):
         out.questions.append(first)
         out.again += others

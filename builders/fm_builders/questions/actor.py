@@ -7,6 +7,7 @@ from typing import Any
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions.order import way_of
 from fm_hub.claims.one import DIRECTIONS
 
 __all__ = ["ActorKind"]
@@ -45,9 +46,9 @@ class ActorKind(QuestionKind):
                 return Draft(family, words, who, span.t0, span.t1, min_options=4, usual=usual)
 
             yield draft("actor_moves", args, "moves", {"is": True}, usual=(subsets.index(ids),))
-            for way in DIRECTIONS:
-                if any(m.holds("direction", {"track": i}, way, span) for i in ids):
-                    yield draft("actor_direction", {**args, "way": way}, "direction", {"is": way})
+            ways = {way_of(m, track, span.t0, span.t1) for track in (a, b)}
+            for way in (way for way in DIRECTIONS if way in ways):
+                yield draft("actor_direction", {**args, "way": way}, "direction", {"is": way})
             for event in EVENTS:
                 if any(m.true(m.propose(event, {"track": i}, span)) for i in ids):
                     yield draft("actor_event", {**args, "deed": {"predicate": event, "args": {}}}, event, {})

@@ -7,13 +7,21 @@ from itertools import combinations
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
-from fm_hub.claims.company import FORMATIONS
+from fm_hub.claims import DECIDED
+from fm_hub.claims.company import FORMATIONS, displaced
+from fm_hub.records import Track
 
-__all__ = ["CompanyKind"]
+__all__ = ["CompanyKind", "goes"]
 
 
 LEAST = 1.5
 """Seconds that three things must be seen together."""
+
+
+def goes(m: Material, track: Track, span: Span) -> bool:
+    """Whether a track provably gets somewhere: no two things go together, or past each other, unless both do."""
+    w = m.scene.window(track.track_id, span.t0, span.t1, m.frame)
+    return w is not None and displaced(w) >= DECIDED
 
 
 class CompanyKind(QuestionKind):
@@ -27,6 +35,8 @@ class CompanyKind(QuestionKind):
     def drafts(self, m: Material) -> Iterator[Draft]:
         """One family for every window of every pair, one for every three things."""
         for a, b, span in m.pairs():
+            if not (goes(m, a, span) and goes(m, b, span)):
+                continue
             args = {"a": a.track_id, "b": b.track_id}
             back = {"a": b.track_id, "b": a.track_id}
             claims = m.words("formation", args, FORMATIONS, span)

@@ -28,7 +28,9 @@ class DirectionKind(QuestionKind):
         for track in m.good:
             for span in m.spans(track):
                 t0, t1, given, args = span.t0, span.t1, {"track": track.track_id}, {"a": track.track_id}
-                yield Draft("direction", args, m.words("direction", given, DIRECTIONS, span), t0, t1, WAYS, 4)
+                if m.moves(track, span):
+                    ways = m.words("direction", given, DIRECTIONS, span)
+                    yield Draft("direction", args, ways, t0, t1, WAYS, 4)
                 shapes = m.words("path", given, ("straight", "curved", "back-and-forth"), span)
                 shapes += m.words("moves", given, (False,), span)
                 yield Draft("path", args, shapes, t0, t1, min_options=4, usual=(0,))

@@ -26,7 +26,7 @@ class DistanceKind(QuestionKind):
         for track in m.good:
             given = {"track": track.track_id}
             for span in m.spans(track):
-                if not m.holds("moves", given, True, span):
+                if not m.moves(track, span):
                     continue
                 args = {"a": track.track_id}
                 lengths = m.between("lengths", given, LENGTHS, span)

@@ -32,25 +32,28 @@ class PredictionKind(QuestionKind):
         for track in m.good:
             span = m.stretch(track)
             for seen, rest in _cuts(span):
-                yield from self._one(m, track, seen, rest)
-        for a, b in m.couples():
+                if m.named(track, seen):
+                    yield from self._one(m, track, seen, rest)
+        for a, b in m.couples() if m.camera == "static" else ():
             for seen, rest in _cuts(m.common(a, b)):
-                args = {"a": a.track_id, "b": b.track_id}
-                if m.camera == "static":
+                if m.named(a, seen) and m.named(b, seen):
+                    args = {"a": a.track_id, "b": b.track_id}
                     gaps = m.words("distance_change", args, ("closer", "apart", "same"), rest)
                     yield Draft("predict_gap", args, gaps, seen.t0, seen.t1)
 
     def _one(self, m: Material, track: Track, seen: Span, rest: Span) -> Iterator[Draft]:
         given, args = {"track": track.track_id}, {"a": track.track_id}
-        ways = m.words("direction", given, tuple(DIRECTIONS), rest)
-        yield Draft("predict_direction", args, ways, seen.t0, seen.t1, WAYS, 4)
+        moves = m.moves(track, rest)
+        if moves:
+            ways = m.words("direction", given, tuple(DIRECTIONS), rest)
+            yield Draft("predict_direction", args, ways, seen.t0, seen.t1, WAYS, 4)
         if m.camera != "static":
             return
         motion = m.deeds(("stops", "starts"), given, rest, "image")
         motion += m.words("moves", given, (False,), rest)
         motion += m.words("speed_change", given, ("speeds-up", "slows-down", "steady"), rest)
         yield Draft("predict_motion", args, motion, seen.t0, seen.t1, usual=(2, 5))
-        if m.holds("moves", given, True, rest):
+        if moves:
             places = m.words("region", {**given, "at": "end"}, CORNERS, rest, "image")
             now = m.words("region", {**given, "at": "end"}, CORNERS, seen, "image")
             if not set(m.decided(places)[0]) & set(m.decided(now)[0]):  # it gets somewhere else

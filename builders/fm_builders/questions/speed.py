@@ -28,6 +28,7 @@ class SpeedKind(QuestionKind):
                 asked = {"a": track.track_id}
                 yield Draft("speed_change", asked, changes, span.t0, span.t1, min_options=4, usual=(2, 3))
         for a, b, span in m.pairs():
-            args = {"a": a.track_id, "b": b.track_id}
-            ranks = m.words("speed_order", args, ("faster", "slower", "same"), span)
-            yield Draft("speed_order", args, ranks, span.t0, span.t1)
+            if m.moves(a, span) and m.moves(b, span):
+                args = {"a": a.track_id, "b": b.track_id}
+                ranks = m.words("speed_order", args, ("faster", "slower", "same"), span)
+                yield Draft("speed_order", args, ranks, span.t0, span.t1)

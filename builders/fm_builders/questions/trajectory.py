@@ -24,7 +24,9 @@ class TrajectoryKind(QuestionKind):
         for track in m.good:
             given, args = {"track": track.track_id}, {"a": track.track_id}
             for span in m.spans(track):
+                if not m.moves(track, span):
+                    continue
                 yield Draft("shape", args, m.words("shape", given, SHAPES, span), span.t0, span.t1, usual=(0,))
-                ways = m.words("winding", given, ("clockwise", "anticlockwise"), span)
                 if m.holds("shape", given, "circle", span):
+                    ways = m.words("winding", given, ("clockwise", "anticlockwise"), span)
                     yield Draft("winding", args, ways, span.t0, span.t1, min_options=2)
