@@ -10,8 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-__all__ = ["Row", "child_seconds", "options", "show"]
+__all__ = ["IMPORTS", "Row", "child_seconds", "options", "peak_mb", "show"]
+
+IMPORTS = {"PYTHONPATH": str(Path(__file__).parent)}
+"""What the environment of a child process needs to import from here."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,12 @@ def child_seconds(args: Sequence[str], cwd: str | None = None) -> tuple[float, f
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return cpu, time.perf_counter() - start
+
+
+def peak_mb(pid: int | str = "self") -> float:
+    """The most memory that a process itself has held, MiB (Linux).
+
+    ``ru_maxrss`` does not tell: a process begins with the peak of the one that started it.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 # Threads that wait for each other sleep, so that what else runs on the machine is not counted as our work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from bench import Row, show
+from bench import IMPORTS, Row, show
 from evaluate_data import QUESTIONS, make_dataset, wide_dataset
 from evaluate_speed import long_videos, speed
 
@@ -94,14 +94,12 @@ def _until(argv: list[str], out: Path | None) -> tuple[float, float]:
 
 
 _FAKE = """
-import json, re, sys, time
-from pathlib import Path
+import json, sys, time
+from bench import peak_mb
 from fm_eval_harness.evaluate import run
 start = time.perf_counter()
 result = run("fake:hash", sys.argv[1], config="mcq", output=sys.argv[2], report=False)
-# ru_maxrss would not do: a process inherits the peak of the one that started it
-peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
-print(json.dumps([time.perf_counter() - start, result.results["n_scored"], peak, time.process_time()]))
+print(json.dumps([time.perf_counter() - start, result.results["n_scored"], peak_mb(), time.process_time()]))
 """
 
 
@@ -112,7 +110,10 @@ def fake(folder: Path, n: int) -> list[Row]:
         data = folder / f"fake{total}"
         wide_dataset(data, total)
         done = subprocess.run(
-            [sys.executable, "-c", _FAKE, str(data), str(folder / f"out{total}")], capture_output=True, text=True
+            [sys.executable, "-c", _FAKE, str(data), str(folder / f"out{total}")],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **IMPORTS},
         )
         assert done.returncode == 0, done.stderr
         found[total] = json.loads(done.stdout)

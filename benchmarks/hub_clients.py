@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import multiprocessing as mp
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from bench import peak_mb
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -49,7 +50,7 @@ def push(url: str, root: Path, work: Path, small: int, resume: bool, out: Any = 
             raise
         end = f"{type(e).__name__}: {e}"
     if out is not None:
-        out.put((end, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        out.put((end, peak_mb()))
 
 
 def pull(url: str, out: Path, told: Any) -> None:
@@ -59,7 +60,7 @@ def pull(url: str, out: Path, told: Any) -> None:
     from fm_hub.release.pull import pull as run
 
     run(R, out, api=HfApi(endpoint=url, token=TOKEN))
-    told.put(("pulled", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    told.put(("pulled", peak_mb()))
 
 
 def child(target: Any, *args: Any) -> tuple[str, float, float]:

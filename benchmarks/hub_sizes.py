@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
-from bench import Row
+from bench import IMPORTS, Row, peak_mb
 from hub_clients import R, child, hub_for, pull, push, street
 
 from dataset_made import make_dataset
@@ -92,14 +92,15 @@ HfApi().create_repo(**at, exist_ok=True)
 HfApi().upload_folder(**at, folder_path=sys.argv[2])
 """
 ASK = """
-import json, os, resource, sys, time
+import json, os, sys, time
 import fm_hub
+from bench import peak_mb
 start = time.perf_counter()
 rows = fm_hub.load_dataset(sys.argv[1], "mcq", "train", videos=sys.argv[2], n_frames=8, streaming=sys.argv[3] == "flow")
 first = next(iter(rows))
 seconds = time.perf_counter() - start
 assert len(first["video"]) and first["question"]
-print(json.dumps({"seconds": seconds, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"seconds": seconds, "mb": peak_mb()}))
 """
 
 
@@ -116,7 +117,7 @@ def loading(folder: Path, n: int) -> list[Row]:
             ("frames", "table", "downloaded, first 8 frames"),
         ):
             hub.seen.clear()
-            env = {**os.environ, "HF_HOME": str(folder / f"{videos}-{how}")}
+            env = {**os.environ, **IMPORTS, "HF_HOME": str(folder / f"{videos}-{how}")}
             args = [sys.executable, "-c", ASK, R, videos, how]
             said = subprocess.run(args, check=True, capture_output=True, text=True, env=env).stdout
             got = json.loads(said.strip().splitlines()[-1])
@@ -173,7 +174,7 @@ def large(folder: Path, megabytes: int = 400) -> list[Row]:
         assert hub.stdin
         url = hub.stdout.readline().strip()
         env = {**os.environ, "HF_ENDPOINT": url, "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "any", "HF_HUB_OFFLINE": "0"}
-        before = _peak(hub.pid)
+        before = peak_mb(hub.pid)
         clients = []
         for i in range(4):
             here = folder / "up" / str(i)
@@ -184,18 +185,12 @@ def large(folder: Path, megabytes: int = 400) -> list[Row]:
             one = {**env, "HF_HOME": str(folder / f"home-{i}")}
             clients.append(subprocess.Popen([sys.executable, "-c", SEND, f"fm/large-{i}", str(here)], env=one))
         failed = sum(c.wait() != 0 for c in clients)
-        grown = _peak(hub.pid) - before
+        grown = peak_mb(hub.pid) - before
         hub.stdin.close()
     return [
         Row(f"{megabytes} MB in four uploads at once: uploads that failed", failed, "", "<=", 0),
         Row(f"{megabytes} MB in four uploads at once: growth of the Hub's peak memory", grown, "MB", "<=", 100),
     ]
-
-
-def _peak(pid: int) -> float:
-    """The most memory that a process has held, in MB (Linux)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def many(folder: Path, files: int) -> list[Row]:

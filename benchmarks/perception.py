@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench import Row, show
+from bench import IMPORTS, Row, peak_mb, show
 from numpy.typing import NDArray
 
 from fm_builders.colours import coloured, thumbnail
@@ -386,9 +386,10 @@ def speed(chosen: argparse.Namespace) -> list[Row]:
 
 
 MEMORY = """
-import resource, sys
+import sys
 from pathlib import Path
 import numpy as np
+from bench import peak_mb
 from fm_builders.build import build
 from fm_builders.recipe import load_recipe
 from fm_builders.sources import find_sources
@@ -401,7 +402,7 @@ encode_clip(frames, [i / 10 for i in range(seconds * 10)], folder / "source.mp4"
 recipe = load_recipe("default")
 recipe = recipe.model_copy(update={"perception": recipe.perception.model_copy(update={"detectors": ("nanodet",)})})
 build(find_sources([str(folder / "source.mp4")]), recipe, folder / "out", engine="inline")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_mb())
 """
 
 
@@ -411,7 +412,9 @@ def memory(chosen: argparse.Namespace) -> list[Row]:
     for seconds in (10, round(chosen.minutes * 60)):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-c", MEMORY, str(seconds), folder]
-            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            out = subprocess.run(
+                command, check=True, capture_output=True, text=True, env={**os.environ, **IMPORTS}
+            ).stdout
         peaks.append(float(out.split()[-1]))
     print(f"\npeak memory: {peaks[0]:.0f} MB of 10 s, {peaks[1]:.0f} MB of {chosen.minutes:g} min")
     return [Row(f"memory of {chosen.minutes:g} min over 10 s of video", peaks[1] / peaks[0], "x", "<=", 1.1)]
@@ -459,7 +462,7 @@ def main() -> None:
         sys.exit(str(e))
     print()
     show("perception", rows, chosen)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    print(f"peak memory {peak_mb():.0f} MB")
     if chosen.write:
         command = f"benchmarks/perception.py --seed {chosen.seed} --parts {' '.join(chosen.parts)}"
         when = datetime.datetime.now(datetime.UTC).date().isoformat()

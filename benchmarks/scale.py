@@ -11,7 +11,6 @@ import json
 import math
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench import Row, show
+from bench import Row, peak_mb, show
 from compose import annotated as synthetic
 from compose import run
 
@@ -120,7 +119,7 @@ def store(folder: Path, seed: int) -> list[Row]:
             with silent():
                 annotate(part, work, engine="inline")
             seconds.append((time.perf_counter() - begin) / len(part))
-            held.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            held.append(peak_mb())
         begin = time.perf_counter()
         planned = plan(sources, work)
         decided = time.perf_counter() - begin
