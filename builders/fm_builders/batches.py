@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +15,7 @@ from fm_builders.captions import caption
 from fm_builders.facts import facts_of
 from fm_builders.material import Material
 from fm_builders.packed import unpack
-from fm_builders.parts import AGAIN, write_part
+from fm_builders.parts import AGAIN, learned_from, write_part
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
 from fm_builders.shortcuts import Tally
@@ -58,6 +60,8 @@ class Composing:
     parts: Path
     videos: bool
     drop: frozenset[str]
+    learn: float
+    """The share of the clips of other splits than the test split that the model of words learns from."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,24 @@ def clip_path(clip_id: str) -> str:
 
 def compose_batch(batch: Batch, *, how: Composing, language: Language | None) -> Told:
     """Compose some clips and write their rows as parts."""
+    with _seldom_collected():
+        return _compose_batch(batch, how, language)
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Look for cycles of unused objects a hundred times less often: a batch makes a million objects and keeps most."""
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100 * usual[0], *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
+
+
+def _compose_batch(batch: Batch, how: Composing, language: Language | None) -> Told:
     store, composed, told = Store(how.store), Composed(), Told()
     rows = [(clip, _clip_row(source, clip, how.recipe)) for source, clip in batch.clips]
     for clip, row in rows:
@@ -112,7 +134,7 @@ def compose_batch(batch: Batch, *, how: Composing, language: Language | None) ->
                 store.drop("perceive", clip.key)
                 continue
             row, annotation = _annotation(row, payload)
-        _compose_clip(composed, row, annotation, how.recipe, how.drop, language, store)
+        _compose_clip(composed, row, annotation, how, language, store)
     told.clips = list(composed.of("clips"))
     ids = {q.question_id for config in ("mcq", AGAIN) for q in composed.of(config)}
     told.asked, told.met = len(ids), len(ids & how.drop)
@@ -184,18 +206,18 @@ def _compose_clip(
     composed: Composed,
     clip: Clip,
     annotation: Annotation | None,
-    recipe: Recipe,
-    drop: Collection[str],
+    how: Composing,
     language: Language | None,
     store: Store,
 ) -> None:
-    split = clip.split
+    recipe, split = how.recipe, clip.split
     if annotation is None:
         composed.add("clips", split, [clip])
         return
     m = Material(annotation, recipe.compose.min_quality)
     c = recipe.compose
-    versions = VERSIONS if recipe.quality.text_only else 1
+    seen = split == "test" or learned_from(clip.clip_id, how.learn)
+    versions = VERSIONS if recipe.quality.text_only and seen else 1
     most = (c.max_per_kind, c.max_per_clip)
     asked = ask(m, c.kinds, seed=recipe.seed, max_per_kind=most[0], max_per_clip=most[1], versions=versions)
     text = caption(m, seed=recipe.seed)
@@ -219,7 +241,7 @@ def _compose_clip(
     composed.add("captions", split, [text] if text else [])
     composed.add("facts", split, facts_of(m, questions, text))
     if split == "test":  # what a model wrote itself is never in the benchmark
-        kept = [q for q in questions if q.question_id not in drop]
+        kept = [q for q in questions if q.question_id not in how.drop]
         composed.add("benchmark", split, kept)
         if len(kept) < len(questions):
             composed.dropped["Dropped"] += len(questions) - len(kept)

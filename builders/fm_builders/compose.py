@@ -40,6 +40,8 @@ R = TypeVar("R")
 BATCH = 128
 """Clips that a worker composes at once."""
 SCORES = "scores.json"
+LEARN_FROM = 200_000
+"""Questions of other splits, at most or so, from which it is learned what words tell."""
 
 
 class Absent(BadOutput):
@@ -73,8 +75,9 @@ def compose(
     """
     parts = out / ".fm_hub" / "composing"
     shutil.rmtree(parts, ignore_errors=True)
-    how = Composing(recipe, str(store.storage.location), out, parts, videos, frozenset(drop))
     pairs = list(_unique(found))
+    learn = _share_learned(recipe, [source for source, _ in pairs])
+    how = Composing(recipe, str(store.storage.location), out, parts, videos, frozenset(drop), learn)
     batches = [Batch(i, tuple(pairs[start : start + BATCH])) for i, start in enumerate(range(0, len(pairs), BATCH))]
     engine = "local" if len(batches) > 1 and workers != 1 and language is None else "inline"
     limits = Limits(workers=workers)
@@ -101,6 +104,12 @@ def compose(
         shutil.rmtree(parts, ignore_errors=True)
 
 
+def _share_learned(recipe: Recipe, sources: Sequence[Source]) -> float:
+    """Of clips with these sources, the share from which it is learned what words tell: as few as have enough."""
+    others = sum(split_of_source(source, recipe) != "test" for source in sources)
+    return min(1.0, LEARN_FROM / max(others * recipe.compose.max_per_clip, 1))
+
+
 def _score(told: Told, how: Composing, number: int) -> None:
     """Find how far questions are answered without their video, and what leaves the benchmark for it.
 
@@ -109,7 +118,7 @@ def _score(told: Told, how: Composing, number: int) -> None:
     benchmark, found = benchmark_of(how.parts), Drawn()
     if how.recipe.quality.text_only:
         again = [q for q in again_of(how.parts) if q.question_id not in how.drop]
-        found = drawn(benchmark, again, others_of(how.parts), how.recipe.seed)
+        found = drawn(benchmark, again, others_of(how.parts, how.learn), how.recipe.seed)
         write_part(how.parts, number, {BENCHMARK: found.new} if found.new else {})
     Scores(told.tally, found.shares, found.gone).save(how.parts / SCORES)
     told.benchmark = {q.clip_id for q in (*benchmark, *found.new) if q.question_id not in found.gone}

@@ -23,14 +23,12 @@ from fm_hub.schemas import CONFIGS, SCHEMAS
 from fm_hub.tables import from_table, to_table, write_table
 
 __all__ = ["AGAIN", "BENCHMARK", "KEYS", "SHARD_ROWS", "Merge", "again_of", "benchmark_of", "gather", "merges"]
-__all__ += ["others_of", "sorted_table", "write_part"]
+__all__ += ["learned_from", "others_of", "sorted_table", "write_part"]
 
 SHARD_ROWS = 65_536
 AGAIN = "again"
 """Versions of questions with other distractors: no table of the data set, but rows as those of ``benchmark``."""
 BENCHMARK = ("benchmark", "test")
-LEARN_FROM = 200_000
-"""Questions of other splits that are looked at, chosen by id."""
 KEYS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mcq", "qa", "benchmark", "captions"), ("added_in", "id")),
     "sources": ("source_id", "name"),
@@ -116,27 +114,32 @@ def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
 
 def benchmark_of(parts: Path) -> list[Question]:
     """The benchmark's questions as the batches gave them, in order of id."""
-    return _questions(parts.joinpath(*BENCHMARK), 1.0)
+    return _questions(parts.joinpath(*BENCHMARK))
 
 
 def again_of(parts: Path) -> list[Question]:
-    """The versions of questions of all splits that have other distractors, in order of split and id."""
-    return [q for folder in sorted((parts / AGAIN).glob("*")) for q in _questions(folder, 1.0)]
+    """The versions of questions that have other distractors, in order of split and id."""
+    return [q for folder in sorted((parts / AGAIN).glob("*")) for q in _questions(folder)]
 
 
-def others_of(parts: Path) -> list[Question]:
-    """Questions of other splits than the test split, in order of split and id: up to ``LEARN_FROM`` or so."""
+def others_of(parts: Path, learn: float) -> list[Question]:
+    """Questions of other splits than the test split, in order of split and id: of the clips :func:`learned_from`."""
     folders = [f for f in sorted((parts / "mcq").glob("*")) if f.name != "test"]
-    n = sum(pa.ipc.open_file(pa.memory_map(str(p))).read_all().num_rows for f in folders for p in f.iterdir())
-    return [q for folder in folders for q in _questions(folder, LEARN_FROM / max(n, 1))]
+    return [q for folder in folders for q in _questions(folder, learn)]
 
 
-def _questions(folder: Path, share: float) -> list[Question]:
-    """Questions of a table's parts, in order of id; with a share below 1 those whose id is a small number."""
+def learned_from(clip_id: str, learn: float) -> bool:
+    """Whether a clip is among the share of clips, drawn by id, from whose questions it is learned what words tell."""
+    return int(clip_id[:8], 16) < learn * 2**32
+
+
+def _questions(folder: Path, share: float = 1.0) -> list[Question]:
+    """Questions of a table's parts, in order of id; with a share below 1 those of so many clips."""
     tables = _sorted_shards(folder, "benchmark") if folder.is_dir() else ()
     if share < 1.0:
         tables = (
-            t.filter(pa.array([int(q[:8], 16) < share * 2**32 for q in t.column("id").to_pylist()])) for t in tables
+            t.filter(pa.array([learned_from(c, share) for c in t.column("clip_id").to_pylist()], pa.bool_()))
+            for t in tables
         )
     return [q for table in tables for q in from_table("benchmark", table)]
 

