@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.batches import Batch, Composed, Composing, Told, compose_batch, split_of_source
-from fm_builders.engines import Limits, run
+from fm_builders.engines import Limits, Workers, run
 from fm_builders.fetch import fetch_list
 from fm_builders.measured import measured_for
 from fm_builders.parts import BENCHMARK, again_of, benchmark_of, gather, merges, others_of, write_part
@@ -80,26 +80,29 @@ def compose(
     how = Composing(recipe, str(store.storage.location), out, parts, videos, frozenset(drop), learn)
     batches = [Batch(i, tuple(pairs[start : start + BATCH])) for i, start in enumerate(range(0, len(pairs), BATCH))]
     engine = "local" if len(batches) > 1 and workers != 1 and language is None else "inline"
-    limits = Limits(workers=workers)
     told = Told()
+    do = partial(compose_batch, how=how, language=language)
     try:
-        for batch, result in run(engine, partial(compose_batch, how=how, language=language), batches, limits=limits):
-            told.add(_whole(result))
-            for _ in batch.clips:
-                tick()
-        for a in found:
-            told.dropped.update(a.left_out)
-        if drop and told.asked and not told.met:  # it would drop nothing, and nobody would notice
-            raise UserError(f"--drop: none of its {len(drop)} ids is a question here; it is a list of another data set")
-        if told.torn:
-            raise Absent(store.storage.location, sorted(told.torn))
-        sources = Composed()
-        for source in (a.source for a in found):
-            sources.add("sources", split_of_source(source, recipe), [source])
-        write_part(parts, len(batches), sources.rows)
-        _score(told, how, len(batches) + 1)
-        homes = {clip.file.clip_id: source for source, clip in pairs}
-        return _write(told, how, homes, engine, limits, language.record() if language else {})
+        with Workers(Limits(workers=workers)) as crew:
+            for batch, result in run(engine, do, batches, workers=crew):
+                told.add(_whole(result))
+                for _ in batch.clips:
+                    tick()
+            for a in found:
+                told.dropped.update(a.left_out)
+            if drop and told.asked and not told.met:  # it would drop nothing, and nobody would notice
+                raise UserError(
+                    f"--drop: none of its {len(drop)} ids is a question here; it is a list of another data set"
+                )
+            if told.torn:
+                raise Absent(store.storage.location, sorted(told.torn))
+            sources = Composed()
+            for source in (a.source for a in found):
+                sources.add("sources", split_of_source(source, recipe), [source])
+            write_part(parts, len(batches), sources.rows)
+            _score(told, how, len(batches) + 1)
+            homes = {clip.file.clip_id: source for source, clip in pairs}
+            return _write(told, how, homes, engine, crew, language.record() if language else {})
     finally:
         shutil.rmtree(parts, ignore_errors=True)
 
@@ -149,7 +152,7 @@ def _write(
     how: Composing,
     homes: Mapping[str, Source],
     engine: str,
-    limits: Limits,
+    crew: Workers,
     language: Mapping[str, object],
 ) -> Manifest:
     out, recipe = how.out, how.recipe
@@ -158,7 +161,7 @@ def _write(
         shutil.rmtree(out / config, ignore_errors=True)
     (out / FETCH).unlink(missing_ok=True)
     tables = {}
-    for merge, result in run(engine, gather, merges(how.parts, out, how.parts / SCORES), limits=limits):
+    for merge, result in run(engine, gather, merges(how.parts, out, how.parts / SCORES), workers=crew):
         written = _whole(result)
         if written.rows:
             tables[merge.config, merge.split] = written
