@@ -76,7 +76,7 @@ class Batch:
 
 @dataclass
 class Told:
-    """What a batch tells besides its parts: clip rows, files, counts; of all of them, what the benchmark asks about."""
+    """What a batch tells besides its parts: clip rows, files, counts, and which clips the benchmark asks about."""
 
     clips: list[Clip] = field(default_factory=list)
     hashes: dict[str, FileInfo] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Told:
     tally: Tally = field(default_factory=Tally)
     asked: int = 0
     met: int = 0  # ids of ``drop`` that are questions here
-    benchmark: set[str] = field(default_factory=set)  # known when all batches are in
+    benchmark: set[str] = field(default_factory=set)
 
     def add(self, other: Told) -> None:
         """Take in what another batch tells."""
@@ -95,6 +95,7 @@ class Told:
         self.dropped += other.dropped
         self.tally.add(other.tally)
         self.asked += other.asked
+        self.benchmark |= other.benchmark
         self.met += other.met
 
 
@@ -138,7 +139,7 @@ def _compose_batch(batch: Batch, how: Composing, language: Language | None) -> T
     told.clips = list(composed.of("clips"))
     ids = {q.question_id for config in ("mcq", AGAIN) for q in composed.of(config)}
     told.asked, told.met = len(ids), len(ids & how.drop)
-    told.dropped = composed.dropped
+    told.dropped, told.benchmark = composed.dropped, {q.clip_id for q in composed.of("benchmark")}
     if how.videos:
         told.hashes = _place_videos([row for _, row in rows], how.out, store, told.torn)
     written = write_part(how.parts, batch.number, composed.rows)

@@ -118,13 +118,14 @@ def _score(told: Told, how: Composing, number: int) -> None:
 
     What comes in with new distractors is written as the part ``number``.
     """
-    benchmark, found = benchmark_of(how.parts), Drawn()
+    found = Drawn()
     if how.recipe.quality.text_only:
+        benchmark = benchmark_of(how.parts)
         again = [q for q in again_of(how.parts) if q.question_id not in how.drop]
         found = drawn(benchmark, again, others_of(how.parts, how.learn), how.recipe.seed)
         write_part(how.parts, number, {BENCHMARK: found.new} if found.new else {})
+        told.benchmark = {q.clip_id for q in (*benchmark, *found.new) if q.question_id not in found.gone}
     Scores(told.tally, found.shares, found.gone).save(how.parts / SCORES)
-    told.benchmark = {q.clip_id for q in (*benchmark, *found.new) if q.question_id not in found.gone}
     told.dropped["TextAlone"] += len(found.gone) - len(found.new)
     told.dropped["NewDistractors"] += len(found.new)
     told.dropped = +told.dropped
