@@ -121,6 +121,8 @@ def _found(
         followed = np.array([sight.bbox for _, sight in held]).reshape(-1, 4) * np.tile(_scale(small, size), 2)
         estimator.add(frame, np.concatenate([followed, found.bbox[found.score >= MASKED_SCORE]]))
         seen.append(found)
+        for ago, late in (one for eye in eyes for one in eye.recalled()):
+            seen[-1 - ago] = Detections.concat([seen[-1 - ago], _rescaled(late, small, size)])
         small_copies.append(thumbnail(frame))
     camera = estimator.result(clip_id)
     if camera.label == "static" and movers:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fm_builders import model_files
-from fm_builders.detectors import DETECTORS, KEYPOINT_KINDS, Detections, Detector, movenet
+from fm_builders.detectors import DETECTORS, KEYPOINT_KINDS, Detections, Detector, fuse, movenet
 from fm_builders.detectors.fuse import confirmed, distinct_things
 from fm_hub.errors import ModelError, UnknownName
 from fm_hub.video import read_frames
@@ -193,6 +193,34 @@ def test_who_is_small_or_faint_is_looked_at_again_and_found() -> None:
     assert len(first) == 1
     found = DETECTORS.load("embedded")().detect(scene)
     assert found.label.count("person") == 2
+
+
+def test_who_is_sure_is_looked_for_in_the_frames_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A red block is the person; only a second look sees it in frames whose first pixel is not white."""
+
+    def sees(image: NDArray[np.uint8], side: int) -> Detections:
+        y, x = np.nonzero((image[..., 0] > 200) & (image[..., 1] < 100))
+        if not len(x) or (side != fuse.LOOK_SIDE and image[0, 0, 1] < 255):
+            return Detections.empty()
+        return body([x.min(), y.min(), x.max() + 1, y.max() + 1], 0.5, [x.min(), y.min(), x.max(), y.max()])
+
+    monkeypatch.setattr(fuse, "persons", sees)
+    monkeypatch.setattr(fuse.MoveNet, "detect", lambda _, frame: sees(frame, 512))
+    monkeypatch.setattr(fuse.NanoDet, "detect", lambda *_: Detections.empty())
+    detector = fuse.EmbeddedDetector()
+    found = []
+    for i in range(10):
+        frame = np.full((200, 400, 3), 90, np.uint8)
+        frame[40:120, 40 + 12 * i : 70 + 12 * i] = RED
+        frame[0, 0] = 255 if i >= 5 else 0
+        found.append((len(detector.detect(frame)), detector.recalled()))
+    assert [n for n, _ in found] == [0] * 5 + [1] * 5
+    assert [len(late) for _, late in found] == [0] * 7 + [5] + [0] * 2
+    for ago, late in found[7][1]:
+        assert late.bbox.tolist() == [[40 + 12 * (7 - ago), 40, 70 + 12 * (7 - ago), 120]]
+        assert late.look.sum() == pytest.approx(1)
+    detector.reset()
+    assert detector.recalled() == []
 
 
 def test_a_person_on_all_fours_is_not_a_dog_and_parts_are_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fm_builders.detectors import Detections
+from fm_builders.detectors import LOOK, Detections
 from fm_builders.trackers import TRACKERS, Tracker
 from fm_builders.trackers.quality import quality
 from fm_hub.records import Track, content_id
@@ -126,14 +127,18 @@ def test_the_label_is_voted(tracker: Tracker) -> None:
 
 
 def test_gaps_are_marked(tracker: Tracker) -> None:
-    """0.4 s between detections: interpolated; 0.8 s: lost; 2 s: another track."""
-    gone = [[5, 6, 7], [12, 13, 14, 15, 16, 17, 18]]
-    (track,) = run(tracker, scene([path(100 + 60 * T, 200)], ["person"], hidden=[gone[0] + gone[1]]))
-    assert set(np.flatnonzero(track.state == 1)) == set(gone[0])
-    assert set(np.flatnonzero(track.state == 2)) == set(gone[1])
+    """Up to 1 s between detections: interpolated; 1.4 s: lost, where it looks the same after; 2 s: another track."""
+    way = path(100 + 60 * T, 200)
+    gone = [5, 6, 7, 12, 13, 14, 15, 16, 17, 18, 19, 20]
+    (track,) = run(tracker, scene([way], ["person"], hidden=[gone]))
+    assert set(np.flatnonzero(track.state == 1)) == set(gone)
     assert (track.score[track.state > 0] == 0).all()
-    assert follows(track, path(100 + 60 * T, 200), 1.0)
-    assert len(run(tracker, scene([path(100 + 60 * T, 200)], ["person"], hidden=[range(6, 26)]))) == 2
+    assert follows(track, way, 1.0)
+    long = range(10, 23)
+    alike = [replace(d, look=np.full_like(d.look, 1 / LOOK)) for d in scene([way], ["person"], hidden=[long])]
+    (track,) = run(tracker, alike)
+    assert set(np.flatnonzero(track.state == 2)) == set(long)
+    assert len(run(tracker, scene([way], ["person"], hidden=[range(6, 26)]))) == 2
 
 
 def test_weak_detections_continue_but_do_not_begin(tracker: Tracker) -> None:

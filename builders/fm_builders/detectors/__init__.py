@@ -159,6 +159,13 @@ class Detector(ABC):
         the last :meth:`reset` have shown something, and frames must come in order of time.
         """
 
+    def recalled(self) -> Sequence[tuple[int, Detections]]:
+        """What the frame given last has shown of earlier ones: how many frames ago (1 or more), and what was there.
+
+        It is asked for once after each :meth:`detect`, and adds to what was said of those frames.
+        """
+        return ()
+
     def reset(self) -> None:  # noqa: B027 - most detectors remember nothing
         """Forget earlier frames: called at the start of every clip."""
 

@@ -4,20 +4,26 @@ NanoDet alone calls an arm, a lamp post and a hole in a tree persons (scores up 
 people who are small in the frame, or before dark trees. So MoveNet takes a second look, enlarged, wherever NanoDet or
 a faint score of its own speaks of a person, and wherever one was seen a moment ago: there it finds a real person of
 60 pixels or more in 98 of 100 looks, and in none of 100 at other places. A person counts when MoveNet saw one, in the
-first look or the second. A person's box is MoveNet's: its centre shakes less than NanoDet's (3.8 against 6.0 pixels of
+first look or the second. Whoever was seen in three frames in a row is looked for in the frames before, backwards, as
+long as there is someone (or NanoDet sees one there): people who come in, or who are small, are first found late. A
+person's box is MoveNet's: its centre shakes less than NanoDet's (3.8 against 6.0 pixels of
 1768 on a walking person, 3.8 against 12.2 on one who waves; the sigma of ``docs/claims.md``).
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.boxes import best_pairs, iou, nms, overlap
+from fm_builders.boxes import area, clipped, iou, nms, overlap
 from fm_builders.detectors import Detections, Detector
+from fm_builders.detectors.known import Known, remembered, unmatched
+from fm_builders.detectors.looks import looks
 from fm_builders.detectors.movenet import MoveNet, persons
 from fm_builders.detectors.nanodet import NanoDet
 
@@ -32,10 +38,11 @@ LOOK_FLOOR = 0.2  # NanoDet's persons below this score are not worth a second lo
 LOOK_SIDE = 192  # pixels: the size of the second look; with 256 MoveNet finds fewer
 MAX_LOOKS = 8  # a frame; each costs a fifth of the first look
 NEAR = 1.7  # side of the second look over the box's long side
-MEMORY = 10  # frames in which a person who is not seen is looked for
+FIRM = 3  # sightings in a row after which a person is looked for in the frames before them
+BACK, LOST = 20, 6  # frames that are kept for that, and frames without a sight after which it ends
+INSIDE = 0.2  # share of an expected box in the frame below which the person is not looked for further back
 SCAN_EVERY, SCAN_SIDE = 5, 832  # in one frame of so many the first look is a closer one: whoever it finds is known
 CLEAR_POINT, FEWEST_POINTS = 0.2, 4  # confidence of a point of a body, and how many say that two are one
-TOUCHES = 1e-6  # IoU of boxes that meet at all
 SAME_POINT = 0.06  # distance of one point of two bodies, over the longer side of the better one, below which it is one
 SAME_THING = 0.55  # IoU above which two boxes of any class are one thing
 FILLS = 0.6  # share of the frame above which a thing's box says nothing about its motion (and is mostly wrong)
@@ -53,17 +60,13 @@ UNNAMED = {
 }
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A person seen a moment ago: the box (4,) expected now, its motion (2,) in pixels a frame, frames not seen."""
+@dataclass
+class _Past:
+    """A frame that was looked at: its pixels, NanoDet's persons, and the persons that were believed."""
 
-    box: NDArray[np.float64]
-    step: NDArray[np.float64]
-    unseen: int = 0
-
-    def moved(self) -> _Known:
-        """The same one a frame later."""
-        return _Known(self.box + np.tile(self.step, 2), self.step, self.unseen + 1)
+    frame: NDArray[np.uint8]
+    seen: Detections
+    people: Detections
 
 
 class EmbeddedDetector(Detector):
@@ -82,7 +85,9 @@ class EmbeddedDetector(Detector):
 
     def reset(self) -> None:
         """Forget the persons of earlier frames."""
-        self._known: list[_Known] = []
+        self._known: list[Known] = []
+        self._past: deque[_Past] = deque(maxlen=BACK)
+        self._late: list[tuple[int, Detections]] = []
         self._first = True
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
@@ -94,13 +99,19 @@ class EmbeddedDetector(Detector):
         seen, things = coco.take(is_person), coco.take(~is_person)
         expected = np.array([k.box for k in self._known]).reshape(-1, 4)
         people = confirmed(bodies, seen, expected)
-        looks = _second_looks(frame, _regions(people, expected, bodies, seen))
-        if len(looks):
-            people = confirmed(Detections.concat([bodies, looks]), seen, expected)
-        self._known = _remembered(self._known, people.bbox.astype(np.float64))
-        area = frame.shape[0] * frame.shape[1]
-        things = things.take((things.bbox[:, 2:] - things.bbox[:, :2]).prod(1) <= FILLS * area)
+        closer = _second_looks(frame, _regions(people, expected, bodies, seen))
+        if len(closer):
+            people = confirmed(Detections.concat([bodies, closer]), seen, expected)
+        known = remembered(self._known, people.bbox.astype(np.float64))
+        self._known = [k.moved() for k in known]
+        self._past.append(_Past(frame, seen, people))
+        self._late = [late for k in known if k.run == FIRM and not k.unseen for late in _before(k, self._past)]
+        things = things.take(area(things.bbox) <= FILLS * frame.shape[0] * frame.shape[1])
         return Detections.concat([people, distinct_things(things, people)])
+
+    def recalled(self) -> list[tuple[int, Detections]]:
+        """The persons in earlier frames that the last one told of: how many frames ago, and who."""
+        return self._late
 
 
 def _drawn(frame: NDArray[np.uint8]) -> bool:
@@ -108,21 +119,42 @@ def _drawn(frame: NDArray[np.uint8]) -> bool:
     return zlib.crc32(np.ascontiguousarray(frame[::16, ::16]).data) % SCAN_EVERY == 0
 
 
-def _remembered(known: list[_Known], people: NDArray[np.float64]) -> list[_Known]:
-    """The persons of this frame, and those who are looked for a little longer, where they are expected next."""
-    overlaps = iou(np.array([k.box for k in known]).reshape(-1, 4), people)
-    same = {j: known[i] for i, j in best_pairs(overlaps, TOUCHES)}
-    here = []
-    for j, box in enumerate(people):
-        earlier = same.get(j)
-        step = np.zeros(2)
-        if earlier is not None:  # half of what surprised, as boxes shake
-            surprise = (box[:2] + box[2:] - earlier.box[:2] - earlier.box[2:]) / 2
-            step = earlier.step + surprise / (2 * max(earlier.unseen, 1))
-        here.append(_Known(box, step))
-    taken = {id(k) for k in same.values()}
-    missed = [k for k in known if id(k) not in taken and k.unseen < MEMORY]
-    return [k.moved() for k in (*here, *missed)]
+def _before(known: Known, past: Sequence[_Past]) -> list[tuple[int, Detections]]:
+    """Where a person was before the row of sightings that makes one sure: how many frames ago, and what was seen.
+
+    It goes back frame by frame until the person was seen already, or is lost. What is found is added to ``past``.
+    """
+    found = []
+    way = replace(known, box=known.first, step=-known.step, unseen=0)
+    for ago in range(FIRM, len(past)):
+        then, way = past[-1 - ago], way.moved()
+        height, width = then.frame.shape[:2]
+        expected = clipped(way.box[None], width, height).astype(np.float64)
+        outside = area(expected)[0] < INSIDE * area(way.box[None])[0]
+        if outside or (iou(expected, then.people.bbox) >= AGREE_IOU).any():
+            break
+        there = confirmed(_second_looks(then.frame, [_around(way.box)]), then.seen, expected)
+        there = Detections.concat([_fitting(one, expected, then.people) for one in (there, then.seen)])
+        there = there.take(np.arange(len(there))[:1])
+        if len(there):
+            way = way.seen(there.bbox[0].astype(np.float64))
+            then.people = Detections.concat([then.people, there])
+            found.append((ago, replace(there, look=looks(then.frame, there.bbox))))
+        elif way.unseen > LOST:
+            break
+    return found
+
+
+def _fitting(found: Detections, expected: NDArray[np.float64], people: Detections) -> Detections:
+    """Those at the ``expected`` box (1, 4) that are none of the ``people``."""
+    fits = iou(found.bbox, expected)[:, 0] >= AGREE_IOU
+    return found.take(np.flatnonzero(fits & (iou(found.bbox, people.bbox) < AGREE_IOU).all(1)))
+
+
+def _around(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The square (x1, y1, x2, y2) of a second look at ``box``."""
+    middle, half = (box[:2] + box[2:]) / 2, NEAR * float(np.max(box[2:] - box[:2])) / 2
+    return np.concatenate([middle - half, middle + half])
 
 
 def _regions(
@@ -130,14 +162,14 @@ def _regions(
 ) -> list[NDArray[np.float64]]:
     """Squares (x1, y1, x2, y2) that deserve a second look: most promising first."""
     faint, likely = bodies.score >= FIRST_FLOOR, seen.score >= LOOK_FLOOR
-    guesses = np.concatenate([expected, seen.bbox[likely], bodies.bbox[faint]]).astype(np.float64)
-    squares: list[NDArray[np.float64]] = []
     taken = people.bbox.astype(np.float64)
-    for box in guesses:
+    missing = unmatched(expected, taken, AGREE_IOU)  # they may be hidden in part by one who is seen
+    squares = [_around(box) for box in missing]
+    taken = np.concatenate([taken, missing])
+    for box in np.concatenate([seen.bbox[likely], bodies.bbox[faint]]).astype(np.float64):
         if (iou(box[None], taken) < AGREE_IOU).all():
             taken = np.concatenate([taken, box[None]])
-            middle, half = (box[:2] + box[2:]) / 2, NEAR * float(np.max(box[2:] - box[:2])) / 2
-            squares.append(np.concatenate([middle - half, middle + half]))
+            squares.append(_around(box))
     return squares[:MAX_LOOKS]
 
 

@@ -15,8 +15,12 @@ from fm_hub.records import Keypoints, Track, content_id
 
 __all__ = ["Hits", "assemble"]
 
-INTERPOLATED_GAP = 0.5
-"""Seconds between two detections up to which the boxes between them are trusted."""
+INTERPOLATED_GAP = 1.0
+"""Seconds between two detections up to which the boxes between them are trusted.
+
+On 30 clips with exact truth 89 of 100 are right (IoU 0.5 or more) in gaps of 0.6 to 1.0 s, and 87 in shorter ones;
+in longer ones it depends on the clip.
+"""
 
 LEAST_SIDE = 0.3
 """Mean of what a hand's detections say of its side (-1 left, 1 right), below which it is not known."""

@@ -9,9 +9,9 @@ __all__ = ["Motion"]
 
 # In sizes of the thing (square root of its area), so that near and far things are treated alike.
 MEASURED = 0.05  # spread of a detected centre
-FIRST_SPEED = 3.0  # spread of the unknown first velocity, sizes per second: a runner, or a car that passes
+FIRST_SPEED = 6.0  # spread of the unknown first velocity, sizes per second: a sprinter, or a car that passes
 ACCELERATION = 7.0  # sizes per second squared, one sigma: a fall is 6 heights, a start 3
-REACH_LEAST, REACH_MOST = 0.8, 1.5  # bounds of the search, in sizes
+REACH_LEAST, REACH_MOST = 1.2, 2.0  # bounds of the search, in sizes
 
 
 class Motion:
