@@ -5,9 +5,9 @@ people who are small in the frame, or before dark trees. So MoveNet takes a seco
 a faint score of its own speaks of a person, and wherever one was seen a moment ago: there it finds a real person of
 60 pixels or more in 98 of 100 looks, and in none of 100 at other places. A person counts when MoveNet saw one, in the
 first look or the second. Whoever was seen in three frames in a row is looked for in the frames before, backwards, as
-long as there is someone (or NanoDet sees one there): people who come in, or who are small, are first found late. A
-person's box is MoveNet's: its centre shakes less than NanoDet's (3.8 against 6.0 pixels of
-1768 on a walking person, 3.8 against 12.2 on one who waves; the sigma of ``docs/claims.md``).
+long as MoveNet sees someone there: people who come in, or who are small, are first found late. A person's box is
+MoveNet's: its centre shakes less than NanoDet's (3.8 against 6.0 pixels of 1768 on a walking person, 3.8 against 12.2
+on one who waves; the sigma of ``docs/claims.md``).
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def _before(known: Known, past: Sequence[_Past]) -> list[tuple[int, Detections]]
         if outside or (iou(expected, then.people.bbox) >= AGREE_IOU).any():
             break
         there = confirmed(_second_looks(then.frame, [_around(way.box)]), then.seen, expected)
-        there = Detections.concat([_fitting(one, expected, then.people) for one in (there, then.seen)])
-        there = there.take(np.arange(len(there))[:1])
+        fits = (iou(there.bbox, expected)[:, 0] >= AGREE_IOU) & (iou(there.bbox, then.people.bbox) < AGREE_IOU).all(1)
+        there = there.take(np.flatnonzero(fits)[:1])
         if len(there):
             way = way.seen(there.bbox[0].astype(np.float64))
             then.people = Detections.concat([then.people, there])
@@ -143,12 +143,6 @@ def _before(known: Known, past: Sequence[_Past]) -> list[tuple[int, Detections]]
         elif way.unseen > LOST:
             break
     return found
-
-
-def _fitting(found: Detections, expected: NDArray[np.float64], people: Detections) -> Detections:
-    """Those at the ``expected`` box (1, 4) that are none of the ``people``."""
-    fits = iou(found.bbox, expected)[:, 0] >= AGREE_IOU
-    return found.take(np.flatnonzero(fits & (iou(found.bbox, people.bbox) < AGREE_IOU).all(1)))
 
 
 def _around(box: NDArray[np.float64]) -> NDArray[np.float64]:
