@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from fm_builders.boxes import iou
+from fm_builders.boxes import best_pairs, iou
 
 __all__ = ["Known", "remembered", "unmatched"]
 
 MEMORY = 10  # frames in which a person who is not seen is looked for
+TOUCHES = 1e-6  # IoU of boxes that meet at all
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,8 @@ class Known:
 
 def remembered(known: Sequence[Known], people: Floats) -> list[Known]:
     """The persons of this frame, whose boxes are ``people`` (N, 4), and those who are looked for a little longer."""
-    same = {j: known[i] for i, j in _pairs(np.array([k.box for k in known]).reshape(-1, 4), people, 0.0)}
+    overlaps = iou(np.array([k.box for k in known]).reshape(-1, 4), people)
+    same = {j: known[i] for i, j in best_pairs(overlaps, TOUCHES)}
     here = [same[j].seen(box) if j in same else Known(box, np.zeros(2), box) for j, box in enumerate(people)]
     taken = {id(k) for k in same.values()}
     return [*here, *(k for k in known if id(k) not in taken and k.unseen < MEMORY)]
@@ -57,13 +58,5 @@ def unmatched(expected: Floats, people: Floats, least: float) -> Floats:
     ``least`` is the IoU from which a box is a person's.
     """
     alone = np.ones(len(expected), bool)
-    alone[[i for i, _ in _pairs(expected, people, least)]] = False
+    alone[[i for i, _ in best_pairs(iou(expected, people), least)]] = False
     return expected[alone]
-
-
-def _pairs(expected: Floats, people: Floats, least: float) -> list[tuple[int, int]]:
-    overlaps = iou(expected, people)
-    rows, columns = linear_sum_assignment(overlaps, maximize=True)
-    return [
-        (int(i), int(j)) for i, j in zip(rows, columns, strict=True) if overlaps[i, j] > 0 and overlaps[i, j] >= least
-    ]
