@@ -219,11 +219,22 @@ _POSE = np.array(
 
 
 def _body(rng: np.random.Generator, track: Track, t: Floats, idle: int) -> Keypoints:
-    """A body in the box that at times raises or waves an arm, bends or sits."""
+    """A body in the box that at times raises or waves or swings an arm, bends, sits, falls, gets up or turns over."""
     n = len(track.frame)
     pose = np.tile(_POSE, (n, 1, 1))
     s = t[track.frame] / t[-1]
-    acts = {"none": idle, "raise": 3, "lower": 2, "wave": 5, "bend": 2, "sit": 2, "fall": 2}
+    acts = {
+        "none": idle,
+        "raise": 3,
+        "lower": 2,
+        "wave": 5,
+        "bend": 2,
+        "sit": 2,
+        "fall": 2,
+        "rise": 2,
+        "tumble": 2,
+        "swing": 4,
+    }
     act = str(rng.choice(list(acts), p=np.array(list(acts.values())) / sum(acts.values())))
     side = int(rng.integers(0, 2))
     on = 1 / (1 + np.exp(-(s - rng.uniform(0.35, 0.6)) * 25))
@@ -239,8 +250,14 @@ def _body(rng: np.random.Generator, track: Track, t: Floats, idle: int) -> Keypo
     elif act == "sit":
         pose[:, 11:13, 1] += 0.2 * on[:, None]
         pose[:, :11, 1] += 0.2 * on[:, None]
-    elif act == "fall":  # the body turns about its middle
-        angle = on * rng.choice([-1.0, 1.0]) * rng.uniform(0.9, 1.5)
+    elif act == "swing":  # an arm goes up and down again, over and over
+        period = np.exp(rng.uniform(np.log(0.6), np.log(4.0)))
+        up = rng.uniform(0.25, 0.5) * (0.5 - 0.5 * np.cos(2 * np.pi * t[track.frame] / period))
+        pose[:, 7 + side, 1] -= 0.4 * up
+        pose[:, 9 + side, 1] -= up
+    elif act in ("fall", "rise", "tumble"):  # the body turns about its middle
+        far = rng.uniform(1.6, 6.6) if act == "tumble" else rng.uniform(0.9, 1.5)
+        angle = (1 - on if act == "rise" else on) * rng.choice([-1.0, 1.0]) * far
         around = pose - 0.5
         c, d = np.cos(angle)[:, None], np.sin(angle)[:, None]
         pose = 0.5 + np.stack([around[..., 0] * c - around[..., 1] * d, around[..., 0] * d + around[..., 1] * c], -1)

@@ -37,7 +37,8 @@ class Draft(NamedTuple):
 
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
     (indices of candidates) the options are one whole set of these that holds the true one: where each of its members
-    could have been the true one as well, the make-up of the options tells nothing. Where the
+    could have been the true one as well, the make-up of the options tells nothing. The largest sets come first: of a
+    pair of opposites either may be likely where a third thing hardly ever happens. Where the
     true one is among the ``usual`` (what most things do: go straight, keep their size), one draft in ``thin`` is asked,
     so that the commonest answer is no safe guess.
     """
@@ -198,7 +199,7 @@ def _choose(
     false = [i for i, v in enumerate(verdicts) if v.false]
     if draft.sets:
         whole = [s for s in draft.sets if true[0] in s and {*s} - {true[0]} <= {*false}]
-        whole.sort(key=lambda s: seeded(seed, clip_id, draft.args, draft.t0, draft.t1, s))
+        whole.sort(key=lambda s: (-len(s), seeded(seed, clip_id, draft.args, draft.t0, draft.t1, s)))
         some = [[i for i in s if i != true[0]] for s in whole[:versions]]
     elif len(false) < MAX_OPTIONS:
         some = [false]
@@ -216,7 +217,7 @@ def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Ques
     """Shuffle the distractors by id, and give the key each letter in turn, from a start that the clip decides.
 
     Within a clip the letters are then as even as they can be, and no row depends on any other clip. The versions of a
-    question have the same letter.
+    question have the same letter, but for one with fewer options, whose id decides.
     """
     out = []
     turns: Counter[int] = Counter()
@@ -224,7 +225,8 @@ def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Ques
         n = len(versions[0].options)
         place = (seeded(seed, versions[0].clip_id, n) + turns[n]) % n
         turns[n] += 1
-        out.append([_placed(q, place, seed) for q in versions])
+        places = [place if len(q.options) == n else seeded(seed, q.question_id) % len(q.options) for q in versions]
+        out.append([_placed(q, at, seed) for q, at in zip(versions, places, strict=True)])
     return out
 
 

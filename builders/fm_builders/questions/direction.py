@@ -36,4 +36,4 @@ class DirectionKind(QuestionKind):
                 yield Draft("path", args, shapes, t0, t1, min_options=4, usual=(0,))
                 if m.camera == "static":
                     sizes = m.words("depth", given, ("approaches", "recedes", "keeps"), span)
-                    yield Draft("depth", args, sizes, t0, t1, usual=(2,))
+                    yield Draft("depth", args, sizes, t0, t1, ((0, 1, 2), (0, 1)), 3, (2,))

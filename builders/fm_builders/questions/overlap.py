@@ -12,6 +12,13 @@ from fm_hub.claims.intervals import RELATIONS
 
 __all__ = ["OverlapKind"]
 
+PAIRS = tuple(
+    tuple(RELATIONS.index(word) for word in pair)
+    for pair in (("before", "after"), ("during", "contains"), ("overlaps", "overlapped"))
+)
+SETS = tuple((*a, *b) for a, b in combinations(PAIRS, 2))
+"""Options: two relations, each with that which the stretches have in the other order."""
+
 
 class OverlapKind(QuestionKind):
     """Movements and contacts, two at a time."""
@@ -31,4 +38,4 @@ class OverlapKind(QuestionKind):
             if seeded(first, then) % 2:
                 first, then = then, first
             claims = m.words("when", {"first": first, "then": then}, RELATIONS, m.whole)
-            yield Draft("when", {"first": first, "then": then}, claims, m.whole.t0, m.whole.t1, min_options=4)
+            yield Draft("when", {"first": first, "then": then}, claims, m.whole.t0, m.whole.t1, SETS, 4)

@@ -27,7 +27,7 @@ class RotationKind(QuestionKind):
             for span in m.spans(track):
                 if track.track_id in m.scene.keypoints:
                     ways = m.words("rotation", given, ("clockwise", "anticlockwise", "none"), span)
-                    yield Draft("rotation", args, ways, span.t0, span.t1, usual=(2,), thin=8)
+                    yield Draft("rotation", args, ways, span.t0, span.t1, ((0, 1, 2), (0, 1)), 3, (2,), 24)
                     if any(m.holds("rotation", given, w, span) for w in ("clockwise", "anticlockwise")):
                         angles = m.between("rotation_by", given, TURNS[1:], span)
                         yield Draft("rotation_by", args, angles, span.t0, span.t1)

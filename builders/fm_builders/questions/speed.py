@@ -26,9 +26,9 @@ class SpeedKind(QuestionKind):
                 words = ("speeds-up", "slows-down", "steady")
                 changes = m.words("speed_change", given, words, span) + m.words("moves", given, (False,), span)
                 asked = {"a": track.track_id}
-                yield Draft("speed_change", asked, changes, span.t0, span.t1, min_options=4, usual=(2, 3))
+                yield Draft("speed_change", asked, changes, span.t0, span.t1, ((0, 1, 2, 3), (0, 1)), 4, (2, 3))
         for a, b, span in m.pairs():
             if m.moves(a, span) and m.moves(b, span):
                 args = {"a": a.track_id, "b": b.track_id}
                 ranks = m.words("speed_order", args, ("faster", "slower", "same"), span)
-                yield Draft("speed_order", args, ranks, span.t0, span.t1)
+                yield Draft("speed_order", args, ranks, span.t0, span.t1, ((0, 1, 2), (0, 1)))
