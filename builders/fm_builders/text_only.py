@@ -24,12 +24,15 @@ from fm_hub.records import Question
 __all__ = ["Thinned", "features", "in_versions", "thinned"]
 
 FOLDS = 3
-RIDGE = 40.0
-"""Of the weights: less would learn chance from its examples, and draw it into the benchmark."""
+RIDGES = (8.0, 40.0)
+"""Of the weights, to choose from for each family of questions: where little is to be learned from words, the less would
+learn chance from its examples, and draw it into the benchmark; where names of things tell much, the more would miss it.
+"""
 OWN = 8.0
 """Value of the feature that says what an option claims: the ridge hardly holds its weight, so that what is never right
 is known to be."""
 STEPS = 60
+LEAST = 1e-12  # share whose logarithm is taken
 BITS = 20
 MIN_SOURCES = 20
 """Source videos under which nothing is said."""
@@ -130,15 +133,32 @@ def _coin(identity: str) -> float:
 
 
 def _shares(questions: Sequence[Question], seed: int) -> list[Floats]:
-    """For each question the share of each of its options, by a model that was shown other source videos only."""
-    words = _Words.of(questions)
-    fold = np.array([_fold(q.source_id, seed) for q in questions])
+    """For each question the share of each of its options, by models that were shown other source videos only.
+
+    Families have no feature in common, so each has a model of its own, with the ridge that tells most of other videos.
+    """
+    families: dict[str, list[int]] = {}
+    for i, q in enumerate(questions):
+        families.setdefault(q.template.partition("/")[0], []).append(i)
+    out: dict[int, Floats] = {}
+    for places in families.values():
+        asked = [questions[i] for i in places]
+        words = _Words.of(asked)
+        fold = np.array([_fold(q.source_id, seed) for q in asked])
+        found = [words.shares(_scores(words, fold, ridge)) for ridge in RIDGES]
+        best = min(found, key=lambda p: -float(np.log(np.maximum(p[words.right], LEAST)).sum()))
+        out.update(zip(places, np.split(best, words.ends[:-1]), strict=True))
+    return [out[i] for i in range(len(questions))]
+
+
+def _scores(words: _Words, fold: Ints, ridge: float) -> Floats:
+    """Scores of all options, those of each fold by a model of the others."""
     scores = np.zeros(len(words.owner))
     for k in range(FOLDS):
         mine = fold[words.owner] == k
         if mine.any() and not mine.all():
-            scores[mine] = words.scores(fold != k, mine)
-    return np.split(words.shares(scores), words.ends[:-1])
+            scores[mine] = words.scores(fold != k, mine, ridge)
+    return scores
 
 
 def _fold(source_id: str, seed: int) -> int:
@@ -171,7 +191,7 @@ class _Words:
         out: Floats = e / np.add.reduceat(e, self.starts)[self.owner]
         return out
 
-    def scores(self, shown: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Floats:
+    def scores(self, shown: NDArray[np.bool_], asked: NDArray[np.bool_], ridge: float) -> Floats:
         """Scores of the rows ``asked`` by a conditional logit of the questions ``shown``."""
         from scipy.optimize import minimize
 
@@ -187,7 +207,7 @@ class _Words:
         def loss(w: Floats) -> tuple[float, Floats]:
             p = part.shares((mine @ w.astype(np.float32)).astype(np.float64))
             slope = (back @ (p - y).astype(np.float32)).astype(np.float64)
-            return float(-np.log(np.maximum(p[part.right], 1e-12)).sum() + RIDGE / 2 * (w @ w)), slope + RIDGE * w
+            return float(-np.log(np.maximum(p[part.right], LEAST)).sum() + ridge / 2 * (w @ w)), slope + ridge * w
 
         best = minimize(loss, np.zeros(len(used)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
         out: Floats = self.matrix[asked][:, used] @ best.x  # type: ignore[index]
