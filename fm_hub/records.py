@@ -182,6 +182,7 @@ class Clip:
     ``ok`` (it has questions), ``empty`` (kept, nothing to ask: ``reason`` says why) or ``failed``.
     ``camera_score`` is how much the view moves in the measure that FoundationMotion filters by (rejecting above 0.3;
     ``fm_builders.camera.paper_score`` says how ours differs); None where the view's motion is not known.
+    ``mirror_of`` is the clip of the same source that this one shows flipped left to right, or empty.
     """
 
     clip_id: str
@@ -202,6 +203,7 @@ class Clip:
     reason: str = ""
     detail: str = ""
     camera_score: float | None = None
+    mirror_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

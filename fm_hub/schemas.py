@@ -13,7 +13,7 @@ from fm_hub.records import LETTERS, Shortcuts
 
 __all__ = ["CONFIGS", "OPTIONAL", "QUESTION_CONFIGS", "SCHEMAS", "SCHEMA_VERSION", "SPLITS"]
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 SPLITS = ("train", "validation", "test")
 
 _s, _i, _f, _b = pa.string(), pa.int32(), pa.float64(), pa.bool_()
@@ -58,6 +58,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             *[("clip_id", _s), ("source_id", _s), ("video_file", _s), ("sha256", _s), ("t0", _f), ("t1", _f)],
             *[("copied", _b), ("fps", _f), ("width", _i), ("height", _i), ("n_frames", _i), ("duration", _f)],
             *[("camera", _s), ("split", _s), ("status", _s), ("reason", _s), ("detail", _s), ("camera_score", _f)],
+            ("mirror_of", _s),
         ]
     ),
     "frames": pa.schema([("clip_id", _s), *_lists("frame", of=_i), *_lists("pts", of=pa.int64()), *_lists("t", of=_f)]),
@@ -93,5 +94,12 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 CONFIGS = tuple(SCHEMAS)
 QUESTION_CONFIGS = ("mcq", "qa", "benchmark")
-OPTIONAL: dict[str, Any] = {"prompt": None, "shortcuts": None, "camera_score": None, "side": "", "colour": ""}
+OPTIONAL: dict[str, Any] = {
+    "prompt": None,
+    "shortcuts": None,
+    "camera_score": None,
+    "side": "",
+    "colour": "",
+    "mirror_of": "",
+}
 """Columns that an earlier minor version of the schema does not have, and what they are there."""

@@ -12,7 +12,7 @@ import heapq
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -106,8 +106,8 @@ def verify(root: str | Path, *, workers: int | None = None, tick: Callable[[], N
     manifest = read_manifest(root)
     report = Report()
     try:
-        clips = [(c.clip_id, c.sha256, c.video_file) for c in read_records(root, "clips")]
-        fetched = {} if manifest.videos else {file: sha for _, sha, file in clips}
+        clips = [(c.clip_id, c.sha256, c.video_file, c.source_id, c.mirror_of) for c in read_records(root, "clips")]
+        fetched = {} if manifest.videos else {file: sha for _, sha, file, *_ in clips}
         _verify_files(root, manifest, fetched, report)
         _verify_clips(clips, manifest, report)
         _verify_tables(root, manifest, report)
@@ -198,8 +198,11 @@ def _verify_files(root: Path, manifest: Manifest, fetched: dict[str, str], repor
             report.fail("files", name, "changed file: its hash is not that of the clip")
 
 
-def _verify_clips(clips: Iterable[tuple[str, str, str]], manifest: Manifest, report: Report) -> None:
-    for clip_id, sha256, video_file in clips:
+def _verify_clips(clips: Sequence[tuple[str, str, str, str, str]], manifest: Manifest, report: Report) -> None:
+    whole = {(clip_id, source_id) for clip_id, _, _, source_id, mirror_of in clips if not mirror_of}
+    for clip_id, sha256, video_file, source_id, mirror_of in clips:
+        if mirror_of and (mirror_of, source_id) not in whole:
+            report.fail("clips", clip_id, f"wrong mirror: {mirror_of} is no clip of its source")
         info = manifest.files.get(video_file)
         if clip_id != sha256[:24] or video_file != f"videos/{clip_id[:2]}/{clip_id}.mp4":
             report.fail("clips", clip_id, "wrong name: id and file are made of the hash of the bytes")

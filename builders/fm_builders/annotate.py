@@ -139,6 +139,8 @@ def settled_tasks(sources: Sequence[Input], work: Work) -> Iterator[tuple[str, s
     for task, outcome in _walk(sources, work):
         if outcome is not None or task.stage != "read":
             yield task.stage, task.key, task.clip.clip_id if task.clip else ""
+        if outcome is not None and outcome.output is not None and task.stage == "mirror":
+            yield from (("perceive", task.key, twin["clip_id"]) for twin in outcome.output["clips"])
 
 
 def _walk(sources: Sequence[Input], work: Work) -> Iterator[tuple[Task, Outcome | None]]:
@@ -187,8 +189,10 @@ class _Known:
             return None
         if task.stage == "perceive":
             return Outcome("ok", kept=True)
-        payload = self.store.get("cut", task.key)
+        payload = self.store.get(task.stage, task.key)
         output = json.loads(payload) if payload is not None else None
+        if task.stage == "mirror" and output and output["clips"] and task.key not in self._stored("perceive"):
+            return None
         if output is None or not all(row["clip_id"] in self._clip_ids() for row in output["clips"]):
             return None
         return Outcome("ok", output=output, kept=True)
@@ -221,7 +225,7 @@ class _Crew:
         """
         outcomes: dict[str, Outcome] = {}
         for task, outcome in self._stream(tasks, known):
-            if task.stage == "perceive":
+            if task.stage in ("perceive", "mirror"):
                 self.clips[task.item, task.key] = outcome
             else:
                 outcomes[task.key] = outcome
@@ -322,11 +326,15 @@ def _told(source: Input, digest: Digest, outcome: Outcome, crew: _Crew) -> Sourc
     if outcome.output is None:
         return SourceAnnotation(_failed(source, outcome, digest))
     found: dict[str, Any] = outcome.output
-    clips, recipe = [], crew.work.recipe
+    clips, no_twin, recipe = list[AnnotatedClip](), list[str](), crew.work.recipe
     for row in found["clips"]:
         task = Task.perceive(source, digest, ClipFile(**row), recipe)
         seen = crew.clips[task.item, task.key]
         clips.append(AnnotatedClip(ClipFile(**row), task.key, seen.reason, seen.detail))
+        for twin in follow(task, seen, recipe=recipe):
+            made = crew.clips[twin.item, twin.key]
+            no_twin += made.output["left_out"] if made.output else [made.reason]
+            clips += [AnnotatedClip(ClipFile(**r), twin.key) for r in (made.output["clips"] if made.output else ())]
     ok, left_out = bool(clips), found["left_out"]
     row = Source(
         source_id=_source_id(source, digest),
@@ -340,4 +348,4 @@ def _told(source: Input, digest: Digest, outcome: Outcome, crew: _Crew) -> Sourc
         detail="" if ok else f"no shot of {recipe.clips.min_s} s or more",
         origin=source.origin,
     )
-    return SourceAnnotation(row, tuple(clips), tuple(left_out))
+    return SourceAnnotation(row, tuple(clips), (*left_out, *no_twin))

@@ -173,6 +173,7 @@ def _clip_row(source: Source, clip: AnnotatedClip, recipe: Recipe) -> Clip:
         status="failed" if clip.reason else "ok",
         reason=clip.reason,
         detail=clip.detail,
+        mirror_of=file.mirror_of,
     )
 
 

@@ -269,7 +269,7 @@ def plan(
         print(json.dumps(told))
         return
     print(f"{told['sources']} source(s), {needed_bytes(job) / 1e6:.1f} MB; recipe {chosen.name!r} into {output}")
-    for stage in ("read", "cut", "perceive"):
+    for stage in ("read", "cut", "perceive", *(("mirror",) if chosen.quality.mirrored_twins else ())):
         counts = (planned.done[stage], planned.failed[stage], planned.to_run[stage])
         more = f" and the clips of {planned.uncut} source(s)" if stage == "perceive" and planned.uncut else ""
         print(f"  {stage:<9} {counts[0]} done, {counts[1]} failed, {counts[2]} to run{more}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fm_hub.errors import TooShort
 from fm_hub.video import VideoIndex, copyable, encode_clip, iter_frames
 
-__all__ = ["ClipPlan", "LeftOut", "Span", "cut_clip", "plan_clips"]
+__all__ = ["ClipPlan", "LeftOut", "Span", "cut_clip", "flip_clip", "plan_clips"]
 
 NEAR_MARK = 0.1  # of a part's length: how far its ends may move to where less happens
 TRIM = 2  # frames at each side of a cut: encoders and dissolves blur it
@@ -152,6 +152,12 @@ def cut_clip(index: VideoIndex, span: Span, dest: str | Path) -> None:
     if not shown:
         raise TooShort(f"{index.path}: no frame from {span.t0:.3f} s to {span.t1:.3f} s")
     encode_clip((image for _, image in iter_frames(index, shown)), shown, dest)
+
+
+def flip_clip(index: VideoIndex, dest: Path) -> None:
+    """Write a clip flipped left to right, with the times of its frames, whole or not at all."""
+    times = index.times.tolist()
+    encode_clip((np.ascontiguousarray(image[:, ::-1]) for _, image in iter_frames(index, times)), times, dest)
 
 
 def _copy(source: Path, dest: Path) -> None:

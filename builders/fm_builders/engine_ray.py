@@ -62,6 +62,9 @@ def run_ray(
             )
         try:
             for row in data.iter_rows():
+                if not row["done"]:  # opened by what was looked at
+                    todo.append(row["task"])
+                    continue
                 attempt = again(row["task"], row["result"])
                 if attempt is not None:
                     todo.append(attempt)

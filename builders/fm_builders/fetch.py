@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fm_builders.clips import Span, cut_clip
+from fm_builders.clips import Span, cut_clip, flip_clip
 from fm_hub.errors import BadDataset, ItemError
 from fm_hub.manifest import FETCH, file_sha256
 from fm_hub.records import Clip, Source
@@ -17,7 +17,7 @@ from fm_hub.video import index_video
 
 __all__ = ["Fetched", "fetch_clips", "fetch_list", "read_fetch_list"]
 
-KEYS = ("clip_id", "video_file", "sha256", "source", "source_sha256", "origin", "t0", "t1", "copied")
+KEYS = ("clip_id", "video_file", "sha256", "source", "source_sha256", "origin", "t0", "t1", "copied", "mirror_of")
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Fetched:
 
 
 def fetch_list(clips: Iterable[tuple[Clip, Source]]) -> str:
-    """JSON lines, one a clip: its source by name, hash and origin, and the seconds to cut."""
+    """JSON lines, one a clip: its source by name, hash and origin, and the seconds to cut; of a twin, its clip."""
     lines = []
     for c, s in sorted(clips, key=lambda pair: pair[0].clip_id):
-        values = (c.clip_id, c.video_file, c.sha256, s.name, s.sha256, s.origin, c.t0, c.t1, c.copied)
+        values = (c.clip_id, c.video_file, c.sha256, s.name, s.sha256, s.origin, c.t0, c.t1, c.copied, c.mirror_of)
         lines.append(json.dumps(dict(zip(KEYS, values, strict=True))))
     return "".join(f"{line}\n" for line in lines)
 
@@ -51,6 +51,7 @@ def read_fetch_list(root: Path) -> list[dict[str, object]]:
             row = json.loads(line)
             if row["video_file"] != f"videos/{row['clip_id'][:2]}/{row['clip_id']}.mp4":
                 raise ValueError("another place than that of the clip")
+            row.setdefault("mirror_of", "")  # lists of earlier versions have no twins
             rows.append({k: row[k] for k in KEYS})
         except (ValueError, KeyError, TypeError):
             raise BadDataset(f"{path}, line {n}: not a row with {', '.join(KEYS)}") from None
@@ -62,7 +63,7 @@ def fetch_clips(root: Path, files: Sequence[Path], *, tick: Callable[[], None] =
 
     A clip that was cut by other versions of the encoder has other bytes: it is not kept, and said.
     """
-    rows = read_fetch_list(root)
+    rows = sorted(read_fetch_list(root), key=lambda row: bool(row["mirror_of"]))  # a twin is made of its clip
     by_hash = {file_sha256(f).sha256: f for f in files if f.is_file()}
     made = present = 0
     missing: dict[str, str] = {}
@@ -77,6 +78,11 @@ def fetch_clips(root: Path, files: Sequence[Path], *, tick: Callable[[], None] =
             done.add(clip_id)
             continue
         source = by_hash.get(str(row["source_sha256"]))
+        if row["mirror_of"] and str(row["mirror_of"]) not in done:
+            missing.setdefault(clip_id, f"its clip {row['mirror_of']} was not made")
+            continue
+        if row["mirror_of"]:
+            source = dest.parents[1] / str(row["mirror_of"])[:2] / f"{row['mirror_of']}.mp4"
         if source is None:
             missing.setdefault(clip_id, f"no file given has the bytes of {row['source']} {row['origin']}".rstrip())
             continue
@@ -94,7 +100,10 @@ def _make(source: Path, row: dict[str, object], dest: Path) -> str:
     dest.parent.mkdir(parents=True, exist_ok=True)
     tmp = dest.with_name(f".{dest.name}.{os.getpid()}.part")
     try:
-        cut_clip(index_video(source), Span(float(str(row["t0"])), float(str(row["t1"])), bool(row["copied"])), tmp)
+        if row["mirror_of"]:
+            flip_clip(index_video(source), tmp)
+        else:
+            cut_clip(index_video(source), Span(float(str(row["t0"])), float(str(row["t1"])), bool(row["copied"])), tmp)
         if file_sha256(tmp).sha256 != row["sha256"]:
             return "cut with other versions of the encoder: the pictures are the same, the bytes are not"
         tmp.replace(dest)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fm_builders.gpu import free_gb
 from fm_builders.perception_models import gpu_gb, model_ids, plugins
+from fm_builders.readable import text_model
 from fm_builders.store import Store
 from fm_builders.workplace import Plan
 from fm_hub._pyav import missing_codecs
@@ -26,6 +27,8 @@ def preflight(job: Plan, out: Path) -> None:
     model_ids(job.recipe.perception)  # raises where weights are missing or changed
     for plugin in plugins(job.recipe.perception):
         plugin.prepare()  # raises where an extra, or its weights, cannot be had
+    if job.recipe.quality.mirrored_twins:
+        text_model()  # raises where the detector of text is missing
     _gpu(gpu_gb(job.recipe.perception))
     _writable(out, job.store)
     _room(job)
@@ -54,8 +57,11 @@ def _writable(out: Path, location: str) -> None:
 
 
 def needed_bytes(job: Plan) -> int:
-    """An upper estimate of the clips of these sources: copies have their size, and encoding mostly shrinks."""
-    return sum(s.stamp[0] for s in job.sources if s.stamp)
+    """An upper estimate of the clips of these sources: copies have their size, and encoding mostly shrinks.
+
+    Twins are as many again.
+    """
+    return sum(s.stamp[0] for s in job.sources if s.stamp) * (2 if job.recipe.quality.mirrored_twins else 1)
 
 
 def _room(job: Plan) -> None:

@@ -156,9 +156,12 @@ class Quality(_Part):
     """What questions have to stand.
 
     With ``text_only``, benchmark questions that a classifier of words answers too often leave it (extra ``quality``).
+    With ``mirrored_twins``, each clip in which no text is found gets a copy that is flipped left to right, with its
+    annotation (extra ``twins``).
     """
 
     text_only: bool = False
+    mirrored_twins: bool = False
 
 
 class Splits(_Part):

@@ -1,4 +1,4 @@
-"""The three stages of a source video: read (hash it), cut (into clips), perceive (one clip). What a worker runs.
+"""The stages of a source video: read (hash it), cut (into clips), perceive (one clip), mirror (it). What a worker runs.
 
 Each stage looks for its artifact first and stores it last, so that a killed build repeats at most the stage
 that it died in. An :class:`~fm_hub.errors.ItemError` becomes a line of the ledger and a row; an error of the store
@@ -23,14 +23,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fm_builders.camera import paper_score
-from fm_builders.clips import ClipPlan, Span, cut_clip, plan_clips
+from fm_builders.clips import ClipPlan, Span, cut_clip, flip_clip, plan_clips
 from fm_builders.energy import motion_energy
 from fm_builders.given import fetch_given
 from fm_builders.hub_sources import DATASETS, fetch
 from fm_builders.ledger import Entry, Ledger
-from fm_builders.packed import pack
+from fm_builders.packed import pack, unpack
 from fm_builders.perception_models import model_ids
 from fm_builders.questions import seeded
+from fm_builders.readable import text_model
 from fm_builders.recipe import Perception, Recipe
 from fm_builders.shots import SHOTS
 from fm_builders.sources import Input
@@ -64,6 +65,7 @@ __all__ = [
 
 READ_VERSION, CUT_VERSION = 1, 2
 PERCEIVE_VERSION = 3
+MIRROR_VERSION = 1
 MIN_FRAMES = 5
 STORE_IS_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 MAY_PASS = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH}
@@ -79,13 +81,17 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class ClipFile:
-    """A clip as it was cut: ``t0 <= t < t1`` seconds of its source; ``copied`` byte for byte or encoded."""
+    """A clip as it was cut: ``t0 <= t < t1`` seconds of its source; ``copied`` byte for byte or encoded.
+
+    ``mirror_of`` is the clip that it shows flipped left to right, or nothing.
+    """
 
     clip_id: str
     sha256: str
     t0: float
     t1: float
     copied: bool
+    mirror_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Work:
 class Task:
     """One stage for one item. ``alone``: with nothing beside it on the machine; ``wait_s``: seconds to wait first."""
 
-    stage: Literal["read", "cut", "perceive"]
+    stage: Literal["read", "cut", "perceive", "mirror"]
     source: Input
     key: str
     digest: Digest | None = None
@@ -138,10 +144,19 @@ class Task:
         key = artifact_key("perceive", PERCEIVE_VERSION, p.changes(), models, [clip.sha256])
         return cls("perceive", source, key, digest, clip)
 
+    @classmethod
+    def mirror(cls, source: Input, digest: Digest, clip: ClipFile, recipe: Recipe) -> Task:
+        """Make the twin of a clip that was looked at; its tables lie among those of ``perceive``, under this key."""
+        looked = cls.perceive(source, digest, clip, recipe).key
+        return cls("mirror", source, artifact_key("mirror", MIRROR_VERSION, {}, [text_model()], [looked]), digest, clip)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task. ``output``: of ``read`` the digest, of ``cut`` the rows; ``kept`` from an earlier run."""
+    """What became of a task. ``output``: of ``read`` the digest, of ``cut`` the clips, of ``mirror`` the twin, if any.
+
+    ``kept`` from an earlier run.
+    """
 
     status: Literal["ok", "failed"]
     reason: str = ""
@@ -216,7 +231,15 @@ def entry_of(task: Task, outcome: Outcome, work: Work) -> Entry:
 
 
 def follow(task: Task, outcome: Outcome, *, recipe: Recipe) -> list[Task]:
-    """The tasks that a finished one opens: the clips of a cut source."""
+    """The tasks that a finished one opens: the clips of a cut source, the twin of a clip that was looked at."""
+    if (
+        task.stage == "perceive"
+        and recipe.quality.mirrored_twins
+        and outcome.status == "ok"
+        and task.clip
+        and task.digest
+    ):
+        return [Task.mirror(task.source, task.digest, task.clip, recipe)]
     if task.stage != "cut" or outcome.output is None or task.digest is None:
         return []
     clips = (ClipFile(**row) for row in outcome.output["clips"])
@@ -266,6 +289,8 @@ def _kept(task: Task, store: Store) -> Outcome | None:
     if task.stage == "perceive":
         return Outcome("ok", kept=True)
     found = json.loads(payload)
+    if task.stage == "mirror" and found["clips"] and store.get("perceive", task.key) is None:
+        return None
     whole = all(_has_clip(store, row["clip_id"], row["sha256"]) for row in found["clips"])
     return Outcome("ok", output=found, kept=True) if whole else None
 
@@ -396,7 +421,49 @@ def _perceive(task: Task, work: Work, store: Store) -> None:
         store.put("perceive", task.key, pack(tables))
 
 
-STAGES = {"read": _read, "cut": _cut, "perceive": _perceive}
+def _mirror(task: Task, work: Work, store: Store) -> dict[str, Any]:
+    """Make the twin of a clip and store its file and its tables, or tell why there is none."""
+    from fm_builders.twins import why_no_twin  # it needs what looks at clips
+
+    clip = task.clip
+    if clip is None or task.digest is None:
+        raise ValueError("a clip is needed")
+    payload = store.get("perceive", Task.perceive(task.source, task.digest, clip, work.recipe).key)
+    if payload is None:
+        raise Unavailable("what was seen of the clip is gone; run the same command again")
+    tables, twin = unpack(payload), None
+    with store.storage.local(clip_name(clip.clip_id)) as here, _called(here, here.name) as path:
+        index = index_video(path)
+        reason = why_no_twin(index, tables)
+        if not reason:
+            twin = _flipped(index, tables, task, work, store)
+            reason = "" if twin else "OtherTimes"
+    found: dict[str, Any] = {"clips": [asdict(twin)] if twin else [], "left_out": [reason] if reason else []}
+    with _storing(store):
+        store.put("mirror", task.key, json.dumps(found, sort_keys=True).encode())
+    return found
+
+
+def _flipped(index: VideoIndex, tables: dict[str, Any], task: Task, work: Work, store: Store) -> ClipFile | None:
+    """Store a clip's flipped copy and its tables; None where its frames are shown at other times."""
+    from fm_builders.twins import flipped_tables
+
+    if task.clip is None:
+        raise ValueError("a clip is needed")
+    with tempfile.TemporaryDirectory(prefix="mirror-", dir=_scratch(store)) as scratch:
+        tmp = Path(scratch) / "clip.mp4"
+        flip_clip(index, tmp)
+        sha256 = _digest(tmp).sha256
+        flipped = flipped_tables(tables, tmp, sha256, task.key, work.recipe.perception.fps)
+        if flipped is None:
+            return None
+        with _storing(store):
+            store.storage.adopt(tmp, clip_name(sha256[:24]))
+            store.put("perceive", task.key, pack(flipped))
+    return replace(task.clip, clip_id=sha256[:24], sha256=sha256, copied=False, mirror_of=task.clip.clip_id)
+
+
+STAGES = {"read": _read, "cut": _cut, "perceive": _perceive, "mirror": _mirror}
 
 
 def _measured(clip: ClipFile, index: VideoIndex, camera: Camera) -> Clip:

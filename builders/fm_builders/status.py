@@ -18,7 +18,7 @@ from fm_hub.errors import BadOutput
 
 __all__ = ["STAGES", "Collected", "StageStatus", "Status", "collect_garbage", "status"]
 
-STAGES = ("read", "cut", "perceive")
+STAGES = ("read", "cut", "perceive", "mirror")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def status(out: Path) -> Status:
     entries = list(Ledger(Store(job.store).storage).read())
     planned = plan(job.sources, Work(job.recipe, job.store))
     stages = {}
-    for stage in STAGES:
+    for stage in STAGES if job.recipe.quality.mirrored_twins else STAGES[:-1]:
         walls = [e.wall_s for e in entries if e.stage == stage and e.status == "ok"]
         p50, p95 = _percentiles(walls)
         lost = sum(e.stage == stage and e.status == "failed" for e in entries) - planned.failed[stage]

@@ -173,7 +173,7 @@ def _text_problems(config: str, column: str, value: str) -> Iterator[tuple[str, 
         yield CHECK_TEXT, "refused", f"holds markup: {value[:60]!r}"
     if column in FREE and ADDRESS.search(value):
         yield CHECK_TEXT, "review", f"holds an address: {value[:60]!r}"
-    if (column in IDS or (column == "parent" and value)) and not HEX.fullmatch(value):
+    if (column in IDS or (column in ("parent", "mirror_of") and value)) and not HEX.fullmatch(value):
         yield CHECK_IDS, "refused", "an id of 24 hexadecimal digits is needed"
     if column == "label" and config == "tracks" and not LABEL.fullmatch(value):
         yield CHECK_TEXT, "refused", f"a label is a short plain word, not {value[:60]!r}"
