@@ -24,7 +24,7 @@ from fm_hub.records import Question
 __all__ = ["Thinned", "features", "in_versions", "thinned"]
 
 FOLDS = 3
-RIDGES = (8.0, 40.0)
+RIDGES = (8.0, 16.0, 40.0)
 """Of the weights, to choose from for each family of questions: where little is to be learned from words, the less would
 learn chance from its examples, and draw it into the benchmark; where names of things tell much, the more would miss it.
 """
