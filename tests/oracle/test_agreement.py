@@ -20,7 +20,7 @@ from oracle.slow import MalformedClaim as SlowMalformed
 from oracle.slow import check as slow_check
 
 SIDES = ("left", "right", "top", "bottom")
-CLAIMS = 14_000
+CLAIMS = 9000
 #: True or false so seldom by chance that more tries are needed.
 RARE = ("sequence", "before", "enters", "leaves", "appears", "disappears", "hidden", "reappears", "hides", "carries")
 RARE += ("shape", "winding", "tips", "gesture", "repeats", "period", "view", "formation", "overtakes", "crosses")
@@ -38,6 +38,9 @@ RARE += (
     "grasps",
     "releases",
 )
+
+
+RESTS = ("t5", "t6")
 
 
 def random_scene(rng: Generator) -> tuple[Scene, dict[str, Any]]:
@@ -61,8 +64,9 @@ def random_scene(rng: Generator) -> tuple[Scene, dict[str, Any]]:
     inliers = np.full(n, rng.choice([0.9, 0.9, 0.9, 0.4]))
     ok = rng.random(n) > (0.02 if rng.random() < 0.3 else 0.0)
     tracks = [random_track(rng, f"t{i}", w, h, t) for i in range(int(rng.integers(1, 6)))]
-    if n > 30 and rng.random() < 0.3:
-        tracks = planted(w, h, n)
+    plants = rng.random() if n > 30 else 1.0
+    if plants < 0.4:
+        tracks = [x for x in planted(w, h, n) if (x.track_id in RESTS) == (plants < 0.1)]
     points = [random_points(rng, x) for x in tracks if rng.random() < 0.6 and len(x.frame) > 3]
     tracks = [x if i else with_parent(rng, x, tracks[-1], points) for i, x in enumerate(tracks)]
     contacts = random_contacts(rng, [x.track_id for x in tracks], float(t[-1]))
@@ -105,14 +109,17 @@ def random_scene(rng: Generator) -> tuple[Scene, dict[str, Any]]:
 
 
 def planted(w: int, h: int, n: int) -> list[Track]:
-    """What chance seldom brings: two ways that cross, a round one, and one that passes behind a large thing."""
+    """What chance seldom brings: ways that cross, a round one, one behind a large thing, and ways with rests."""
     s = np.linspace(0, 1, n)
+    once, twice = np.clip(3 * s - 1, 0, 1), np.clip(2.5 * s, 0, 1) + np.clip(2.5 * s - 1.5, 0, 1)
     centres = {
         "t0": (w * (0.2 + 0.6 * s), h * (0.2 + 0.6 * s)),
         "t1": (w * (0.8 - 0.6 * s), h * (0.25 + 0.5 * s)),
         "t2": (0.5 * w + 0.3 * h * np.cos(9 * s), 0.5 * h + 0.3 * h * np.sin(9 * s)),
         "t3": (w * (0.2 + 0.6 * s), 0 * s + 0.5 * h),
         "t4": (0 * s + 0.5 * w, 0 * s + 0.5 * h),
+        "t5": (w * (0.2 + 0.5 * once), 0 * s + 0.8 * h),
+        "t6": (w * (0.2 + 0.3 * twice), 0 * s + 0.2 * h),
     }
     made = []
     for name, (x, y) in centres.items():
@@ -302,12 +309,14 @@ def test_agreement_on_random_claims() -> None:
     rng = np.random.default_rng(22)
     seen: Counter[tuple[str, int]] = Counter()
     done = 0
-    while done < CLAIMS:
+    unseen = [(p, sign) for p in PREDICATES for sign in (1, -1, 0)]
+    while done < CLAIMS or (unseen and done < 3 * CLAIMS):
         scene, plain = random_scene(rng)
+        asked = list(PREDICATES) if done < CLAIMS else [p for p, _ in unseen]
         ids = list(scene.tracks)
         end = float(scene.t[-1])
         for _ in range(60):
-            predicate = list(PREDICATES)[int(rng.integers(len(PREDICATES)))]
+            predicate = asked[int(rng.integers(len(asked)))]
             t0, t1 = (0.0, end) if rng.random() < 0.5 else sorted(rng.uniform(0, end + 0.1, 2))
             t0, t1 = round(float(t0), 3), round(float(t1), 3)
             if t1 - t0 < 0.01:
@@ -347,8 +356,8 @@ def test_agreement_on_random_claims() -> None:
             assert json.dumps(quick.rounded()) == json.dumps(fast), where
             seen[predicate, (fast.margin >= 2) - (fast.margin <= -2)] += 1
             done += 1
-    thin = [key for p in PREDICATES for key in [(p, 1), (p, -1), (p, 0)] if seen[key] < 1]
-    assert not thin, f"never seen: {thin}"
+        unseen = [key for key in unseen if not seen[key]]
+    assert not unseen, f"never seen: {unseen}"
 
 
 @pytest.mark.parametrize(
