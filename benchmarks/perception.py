@@ -40,6 +40,7 @@ from fm_builders.simulate.judge import Judge
 from fm_builders.simulate.score import Boxes, TrackScore, match, score_tracks
 from fm_builders.simulate.tables import LEAST_SHARE, Measured, measure
 from fm_builders.simulate.truth import Truth
+from fm_builders.simulate.write import encode_film
 from fm_hub.claims import tracks_of
 from fm_hub.errors import UserError
 from fm_hub.records import Annotation, Clip, Contact, Question, Track
@@ -302,7 +303,7 @@ def on_pixels(chosen: argparse.Namespace) -> list[Row]:
                         small.append(thumbnail(s.image))
                     yield s.image
 
-            encode_clip(pictures(), film.times.tolist(), path)
+            encode_film(film, pictures(), path)
             exact = measure(film, row_of(film, film.name), seen, "exact")
             named = coloured(exact.annotation.tracks, small, film.size)
             exact = replace(exact, annotation=replace(exact.annotation, tracks=named))
@@ -429,7 +430,7 @@ def rendering(chosen: argparse.Namespace) -> list[Row]:
             with tempfile.TemporaryDirectory() as folder:
                 start = time.process_time()
                 images = (s.image for s in film.shoot(True) if s.image is not None)
-                encode_clip(images, film.times.tolist(), Path(folder) / "x.mp4")
+                encode_film(film, images, Path(folder) / "x.mp4")
                 rates.append(len(film.times) / (time.process_time() - start))
         print(f"  {name}: {np.mean(rates[-2:]):.0f} frames a CPU second")
     return (

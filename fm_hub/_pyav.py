@@ -220,7 +220,7 @@ def resized(image: Image, size: tuple[int, int]) -> Image:
     return to_image(frame, size, (1, 0, 0, 1), reformatter())
 
 
-def write_h264(frames: Iterable[Image], ticks: NDArray[np.int64], path: Path, crf: int) -> None:
+def write_h264(frames: Iterable[Image], ticks: NDArray[np.int64], path: Path, crf: int, preset: str) -> None:
     """Encode RGB images, shown at ``ticks`` of 1/90000 s from 0, and put the index at the front of the file."""
     import av
     from av.video.reformatter import Colorspace
@@ -233,7 +233,8 @@ def write_h264(frames: Iterable[Image], ticks: NDArray[np.int64], path: Path, cr
         # Without mbtree: with it, x264 165 reads memory that nobody set, and clips of the same pictures differ from run
         # to run (1 in 20 at 64x48; with B-frames nearly all). Without B-frames the file needs no edit list, which
         # some readers get wrong. No look-ahead then, which also bounds the memory at 4K.
-        settings = {"crf": str(crf), "g": "48", "bf": "0", "rc-lookahead": "0", "x264-params": "mbtree=0"}
+        settings = {"crf": str(crf), "preset": preset, "g": "48", "bf": "0"}
+        settings |= {"rc-lookahead": "0", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=Fraction(CLOCK, usual), options=settings)
         context = stream.codec_context
         context.thread_count, context.time_base, context.pix_fmt = 1, Fraction(1, CLOCK), "yuv420p"

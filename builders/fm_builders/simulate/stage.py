@@ -56,6 +56,7 @@ def _gl_context() -> Any:
     There is one in a process: what a software renderer compiles for the first clip, it has for the others.
     """
     mujoco()
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads cost a tenth; a build has a process a core
     asked = os.environ["MUJOCO_GL"]
     for name in BACKENDS if asked == "disable" else (asked,):
         if name not in BACKENDS:

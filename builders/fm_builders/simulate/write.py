@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from fm_builders.colours import coloured, thumbnail
 from fm_builders.ledger import Ledger
 from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
+from fm_builders.simulate import RENDERED
 from fm_builders.simulate.film import EVERY, Film, Image, Seen
 from fm_builders.simulate.tables import measure
 from fm_builders.simulate.truth import FOLDER
@@ -34,7 +35,7 @@ from fm_hub.progress import bar
 from fm_hub.records import Clip
 from fm_hub.video import encode_clip, index_video, sample_times
 
-__all__ = ["simulate"]
+__all__ = ["encode_film", "simulate"]
 
 LICENSE = "Apache-2.0"  # what is made here is ours to give; the cut-outs in NOTICE allow it
 
@@ -62,6 +63,11 @@ def simulate(films: Sequence[Film], recipe: Recipe, out: Path, *, replace_old: b
     return compose_folder(out)
 
 
+def encode_film(film: Film, images: Iterable[Image], path: Path) -> None:
+    """Write a film's pictures as a clip; rendered ones, of few details, as quickly as they are drawn."""
+    encode_clip(images, film.times.tolist(), path, preset="veryfast" if film.scene in RENDERED else "medium")
+
+
 def _shoot(film: Film, source: Input, work: Work, store: Store, ledger: Ledger) -> tuple[str, str]:
     """Shoot one film into the store, as if its three stages had run; returns its clip id and its truth as JSON."""
     folder = Path(store.storage.location) / "tmp"
@@ -70,7 +76,7 @@ def _shoot(film: Film, source: Input, work: Work, store: Store, ledger: Ledger) 
         path = Path(scratch) / "clip.mp4"
         seen: list[Mapping[str, Seen]] = []
         small: list[Image] = []
-        encode_clip(_frames(film, seen, small), film.times.tolist(), path)
+        encode_film(film, _frames(film, seen, small), path)
         info, index = file_sha256(path), index_video(path)
         pts, t = sample_times(index, work.recipe.perception.fps)
         if not np.allclose(t, film.times[::EVERY], atol=1e-4):
