@@ -31,7 +31,7 @@ class Past:
         self.hub, self.work, self.saved = hub, work, work.with_name(f"{work.name}-saved")
         shutil.copytree(work, self.saved)
         with hub.hub.store.transaction():
-            self.rows = {t: hub.hub.store.db.execute(f"SELECT * FROM {t}").fetchall() for t in self.TABLES}  # noqa: S608
+            self.rows = {t: hub.hub.store.db.execute(f"SELECT * FROM {t}").fetchall() for t in self.TABLES}  # noqa: S608 - our own table names
 
     def restore(self) -> None:
         """Bring it back."""
@@ -39,10 +39,10 @@ class Past:
         shutil.copytree(self.saved, self.work)
         with self.hub.hub.store.transaction():
             for table, rows in self.rows.items():
-                self.hub.hub.store.db.execute(f"DELETE FROM {table}")  # noqa: S608
+                self.hub.hub.store.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
                 for row in rows:
                     marks = ", ".join("?" * len(row))
-                    self.hub.hub.store.db.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
+                    self.hub.hub.store.db.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
         self.hub.seen.clear()
 
 

@@ -45,7 +45,7 @@ def ask(url: str, method: str, body: object, token: str | None) -> int:
     data = None if body is None else lines.encode()
     try:
         request = urllib.request.Request(url, data, head, method=method)  # noqa: S310 - our own loopback address
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - the same
             return int(answer.status)
     except urllib.error.HTTPError as e:
         return e.code

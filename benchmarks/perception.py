@@ -465,7 +465,9 @@ def main() -> None:
     show("perception", rows, chosen)
     print(f"peak memory {peak_mb():.0f} MB")
     if chosen.write:
-        command = f"benchmarks/perception.py --seed {chosen.seed} --parts {' '.join(chosen.parts)}"
+        how = {"seed": chosen.seed, "questions": chosen.questions, "clips": chosen.clips}
+        given = " ".join(f"--{name} {n}" for name, n in how.items() if name == "seed" or n != parser.get_default(name))
+        command = f"benchmarks/perception.py {given} --parts {' '.join(chosen.parts)}"
         when = datetime.datetime.now(datetime.UTC).date().isoformat()
         recipe = load_recipe("default")
         figures = [{"figure": r.figure, "value": round(r.value, 4), "unit": r.unit} for r in rows]
