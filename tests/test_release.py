@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,8 +29,9 @@ from fm_hub.release.pull import pull, split_revision
 from fm_hub.release.push import Release, Request, push
 from fm_hub.release.remote import Remote, hub_errors
 from fm_hub.release.restore import redact, rollback
+from fm_hub.release.stage import _with_twins
 from fm_hub.release.versions import LEVELS, Version, check_version
-from fm_hub.tables import read_table
+from fm_hub.tables import from_table, read_records, read_table, to_table, write_table
 from fm_hub.verify import verify
 from loopback import TOKENS, hub_in, settings
 
@@ -406,6 +408,19 @@ def test_a_redacted_clip_does_not_come_back(
     names = read_table(tmp_path / "got", "sources").column("source_id").to_pylist()
     assert clip["source_id"] not in names
     assert not (tmp_path / "got" / clip["video_file"]).exists()
+
+
+def test_a_redacted_clip_takes_its_twin_with_it(two: Path, tmp_path: Path) -> None:
+    root = copy(two, tmp_path / "motion")
+    ids = [c.clip_id for c in read_records(root, "clips")]
+    paths = sorted((root / "clips").rglob("*.parquet"))
+    for path in paths:
+        clips = from_table("clips", pq.read_table(path))
+        twins = [replace(c, mirror_of=ids[0]) if c.clip_id == ids[1] else c for c in clips]
+        write_table(to_table("clips", twins), path)
+    for named in ids[:2]:
+        assert _with_twins(root, frozenset({named})) == {ids[0], ids[1]}
+    assert _with_twins(root, frozenset({"0" * 24})) == {"0" * 24}
 
 
 def test_a_pull_is_there_whole_or_not_at_all(api: HfApi, hub: LoopbackHub, two: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from fm_hub.manifest import (
 )
 from fm_hub.release.growth import Before, Change, compare, link, write_shards
 from fm_hub.release.versions import Level, Version
-from fm_hub.tables import inside, read_table
+from fm_hub.tables import inside, read_records, read_table
 
 __all__ = ["Staged", "check_tree", "stage", "staged_before"]
 
@@ -60,10 +60,11 @@ def stage(
 
     ``choose`` gives the version for what changed since ``before``, the last release. Shards are continued from
     ``base`` (that of ``before`` unless told otherwise, as when an older release is restored). Clips in
-    ``redact``, and those that an earlier release redacted, are left out.
+    ``redact``, and those that an earlier release redacted, are left out, with their mirrored twins.
     """
     manifest = read_manifest(root)
     redacted = redact | frozenset(before.manifest.redacted if before else ()) | frozenset(manifest.redacted)
+    redacted = _with_twins(root, redacted)
     without = redacted | _lonely_sources(root, redacted)
     growth = compare(root, manifest.counts, before, without=without)
     level: Level = "major" if major else growth.level
@@ -118,6 +119,14 @@ def _keep_fetched(root: Path, out: Path, names: set[str]) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         raise BadDataset(f"{root}: {FETCH}, which stands for the videos, is missing or damaged") from None
     write_text(out / FETCH, "".join(f"{line}\n" for line in kept))
+
+
+def _with_twins(root: Path, redacted: frozenset[str]) -> frozenset[str]:
+    """The redacted clips, and those that show the same flipped left to right."""
+    if not redacted:
+        return redacted
+    pairs = [{c.clip_id, c.mirror_of} for c in read_records(root, "clips") if c.mirror_of]
+    return redacted.union(*(pair for pair in pairs if pair & redacted))
 
 
 def _lonely_sources(root: Path, redacted: frozenset[str]) -> frozenset[str]:
