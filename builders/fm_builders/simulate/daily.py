@@ -65,7 +65,7 @@ class _Person:
         x, y = self.route.at(t)[0]
         way = self.route.at([max(0.0, t - 0.05), t + 0.05])
         v = way[1] - way[0]
-        walked = sum(float(np.hypot(*s)) for s in np.diff(self.route.at(np.linspace(0, t, 60)), axis=0))
+        walked = float(np.hypot(*np.diff(self.route.at(np.linspace(0, t, 60)), axis=0).T).sum())
         goes = float(np.hypot(*v)) / 0.1 > 0.1
         faces = math.atan2(v[1], v[0]) if goes else self.faces
         swing = math.sin(2 * math.pi * walked / STRIDE) if goes else 0.0

@@ -20,7 +20,7 @@ FETCH = ("gymnasium_robotics", "envs/assets/fetch/reach.xml", "robot0:base_link"
 HAND = ("gymnasium_robotics", "envs/assets/hand/reach.xml", "robot0:hand mount")
 HUMANOID = ("dm_control", "suite/humanoid.xml", "torso")
 
-CELLS = 16  # along the longest side of a mesh: its vertices are drawn no closer than this
+CELLS, LEAST = 16, 48  # along the longest side of a mesh, and of the largest mesh: vertices are drawn no closer
 SETTINGS = ("njmax", "nconmax", *(f"nuser_{x}" for x in ("jnt", "site", "tendon", "actuator", "sensor")))
 
 
@@ -48,21 +48,28 @@ def compiled(text: str, guests: Sequence[tuple[str, tuple[str, str, str], str]])
         body.alt.type, body.alt.euler = m.mjtOrientation.mjORIENTATION_QUAT, (0.0, 0.0, 0.0)
         spec.body(mount).add_frame().attach_body(body, prefix, "")
     model = spec.compile()
-    for mesh in range(model.nmesh):
-        _coarsen(model, mesh)
+    sides = [float(np.ptp(_vertices(model, mesh), axis=0).max()) for mesh in range(model.nmesh)]
+    for mesh, side in enumerate(sides):
+        _coarsen(model, mesh, max(side / CELLS, max(sides) / LEAST))
     return model
 
 
-def _coarsen(model: Any, mesh: int) -> None:
-    """Draw a mesh with fewer triangles, in place: vertices that lie in one cell of a grid become one of them.
+def _vertices(model: Any, mesh: int) -> NDArray[np.float32]:
+    """(N, 3) metres."""
+    first = int(model.mesh_vertadr[mesh])
+    vertices: NDArray[np.float32] = model.mesh_vert[first : first + int(model.mesh_vertnum[mesh])]
+    return vertices
+
+
+def _coarsen(model: Any, mesh: int, cell: float) -> None:
+    """Draw a mesh with fewer triangles, in place: vertices that lie in one cell, so wide, of a grid become one.
 
     The meshes of real robots are made for a close look: at 320 pixels most of a frame's time went into triangles that
     are smaller than a pixel.
     """
-    vertex, face = int(model.mesh_vertadr[mesh]), int(model.mesh_faceadr[mesh])
+    face = int(model.mesh_faceadr[mesh])
     rows = slice(face, face + int(model.mesh_facenum[mesh]))
-    vertices = model.mesh_vert[vertex : vertex + int(model.mesh_vertnum[mesh])]
-    kept, joined = _coarse(vertices.tobytes(), model.mesh_face[rows].tobytes())
+    kept, joined = _coarse(_vertices(model, mesh).tobytes(), model.mesh_face[rows].tobytes(), cell)
     few = slice(face, face + len(kept))
     normals, places = (np.array(a[rows])[kept] for a in (model.mesh_facenormal, model.mesh_facetexcoord))
     model.mesh_face[few], model.mesh_facenormal[few], model.mesh_facetexcoord[few] = joined, normals, places
@@ -70,11 +77,10 @@ def _coarsen(model: Any, mesh: int) -> None:
 
 
 @lru_cache(maxsize=256)
-def _coarse(mesh_vert: bytes, mesh_face: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _coarse(mesh_vert: bytes, mesh_face: bytes, cell: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Which triangles of a mesh stay (K,), and their vertices (K, 3): every clip of a scene has the same meshes."""
     vertices = np.frombuffer(mesh_vert, np.float32).reshape(-1, 3)
     faces = np.frombuffer(mesh_face, np.int32).reshape(-1, 3)
-    cell = float(np.ptp(vertices, axis=0).max()) / CELLS
     _, first, of = np.unique(np.floor(vertices / cell), axis=0, return_index=True, return_inverse=True)
     joined = first[of.reshape(-1)][faces]
     kept = np.flatnonzero((joined != np.roll(joined, 1, axis=1)).all(1))

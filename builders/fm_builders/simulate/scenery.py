@@ -18,7 +18,8 @@ def model_text(
 ) -> str:
     """A whole MJCF model: the eye, the sun, a stained ground, and the bodies given.
 
-    The ground has no texture: drawing one takes a processor three times as long as all the rest.
+    The ground has no texture: drawing one takes a processor three times as long as all the rest. It is a slab: the same
+    pixels of a plane cost five times as much.
 
     ``ground`` and ``sky`` are ``r g b``; ``scale`` is the size of the world in metres (10: a street,
     0.5: a table), ``floor`` the height of the ground.
@@ -39,7 +40,7 @@ def model_text(
   <worldbody>
     <light directional="true" castshadow="false" pos="0 0 {9 * scale}" dir="{side[0] * 0.5} {side[1] * 0.5} -1"
       diffuse="{light} {light} {light}" specular="0.1 0.1 0.1"/>
-    <geom type="plane" pos="0 0 {floor}" size="{8 * scale} {8 * scale} 1" rgba="{ground} 1"/>
+    <geom type="box" pos="0 0 {floor - scale}" size="{8 * scale} {8 * scale} {scale}" rgba="{ground} 1"/>
     <body pos="0 0 {floor}">{_stains(rng, ground, scale)}</body>
     <body name="eye" mocap="true"><camera name="eye" fovy="45"/></body>
     {" ".join(bodies)}

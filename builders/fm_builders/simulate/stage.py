@@ -30,7 +30,6 @@ SIZE = (320, 240)
 Floats = NDArray[np.float64]
 BACKENDS = ("egl", "osmesa")
 UNSEEN = 5  # a group of geoms that is not drawn
-MOST_GEOMS = 2000  # two bytes number them
 
 
 def mujoco() -> Any:
@@ -78,6 +77,7 @@ class Rig:
 
     def __init__(self, model: Any, data: Any) -> None:
         self.model, self.data = model, data
+        self._addresses: dict[str, int] = {}
 
     def place(self, body: str, position: ArrayLike, turn: ArrayLike = (1.0, 0.0, 0.0, 0.0)) -> None:
         """Put a mocap body at a place, turned by a quaternion (w, x, y, z)."""
@@ -86,7 +86,9 @@ class Rig:
 
     def joint(self, name: str, value: ArrayLike) -> None:
         """Set a joint: radians or units."""
-        self.data.qpos[self.model.joint(name).qposadr[0]] = value
+        if name not in self._addresses:
+            self._addresses[name] = int(self.model.joint(name).qposadr[0])
+        self.data.qpos[self._addresses[name]] = value
 
     def site(self, name: str) -> Floats:
         """(3,) where a site is, after the rest was placed."""
@@ -170,7 +172,8 @@ class _Camera:
     def __init__(self, model: Any) -> None:
         m = mujoco()
         self.m, self.model = m, model
-        self.scene = m.MjvScene(model, maxgeom=MOST_GEOMS)
+        self.scene = m.MjvScene(model, maxgeom=model.ngeom)
+        self.geoms = self.scene.geoms  # as they were drawn last; asking for them anew makes them all anew
         self.options, self.view = m.MjvOption(), m.MjvCamera()
         self.groups = np.array(model.geom_group)
         self.shown = np.asarray(self.options.geomgroup, bool)[self.groups]
@@ -205,18 +208,19 @@ class _Camera:
         self.m.mjr_readPixels(image, None, self.rect, self.canvas)
         return image[::-1]
 
-    def things(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
+    def things(self, owners: NDArray[np.intp]) -> NDArray[np.int16]:
         """(H, W) the number of the thing that each pixel shows; -1 for none."""
         flags = self.m.mjtRndFlag
         self.scene.flags[flags.mjRND_SEGMENT] = self.scene.flags[flags.mjRND_IDCOLOR] = True
         raw = self.picture()
         self.scene.flags[flags.mjRND_SEGMENT] = self.scene.flags[flags.mjRND_IDCOLOR] = False
-        geom = self.m.mjtObj.mjOBJ_GEOM
-        table = np.full(self.scene.ngeom + 1, -1, np.intp)
-        for g in self.scene.geoms[: self.scene.ngeom]:
+        geom = int(self.m.mjtObj.mjOBJ_GEOM)
+        table = np.full(self.scene.ngeom + 1, -1, np.int16)
+        for g in self.geoms[: self.scene.ngeom]:
             if g.segid >= 0 and g.objtype == geom:
                 table[g.segid + 1] = owners[g.objid]
-        ids: NDArray[np.intp] = table[raw[..., 0] | raw[..., 1].astype(np.uint16) << 8]
+        numbers = raw[..., 0] if len(table) <= 256 else raw[..., 0] | raw[..., 1].astype(np.uint16) << 8
+        ids: NDArray[np.int16] = table[numbers]
         return ids
 
     def close(self) -> None:
