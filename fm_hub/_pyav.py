@@ -177,8 +177,14 @@ def stamp_of(frame: VideoFrame) -> int | None:
 
 
 def matrix_of(frame: VideoFrame) -> Matrix | None:
-    """The display matrix that a frame carries: x' = a x + c y, y' = b x + d y (y down), as (a, b, c, d)."""
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    """The display matrix that a frame carries: x' = a x + c y, y' = b x + d y (y down), as (a, b, c, d).
+
+    ``frame.side_data`` would be kept by the frame, and itself keeps the frame: such a ring holds a picture's memory
+    until Python looks for rings, hundreds of pictures later.
+    """
+    from av.sidedata.sidedata import SideDataContainer
+
+    data: Any = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # the stub omits the frame
     if data is None:
         return None
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from conformance import KINDS
 from fm_hub.errors import (
@@ -365,3 +367,17 @@ def test_pixels_that_are_not_square_are_read_square(tmp_path: Path) -> None:
     assert (index.width, index.height) == (2 * WIDTH, HEIGHT)
     assert read_frames(index, [0.0])[0].shape == (HEIGHT, 2 * WIDTH, 3)
     assert not copyable(index)
+
+
+def test_no_frame_outlives_its_turn(tmp_path: Path) -> None:
+    path = tmp_path / "long.mp4"
+    encode_clip([np.full((48, 64, 3), i, np.uint8) for i in range(60)], [i / 10 for i in range(60)], path)
+    index = index_video(path)
+    gc.collect()
+    gc.disable()  # rings of objects stay
+    try:
+        for _ in iter_frames(index, index.times):
+            alive = sum(isinstance(thing, VideoFrame) for thing in gc.get_objects())
+            assert alive <= 4, "frames are kept by rings of objects"
+    finally:
+        gc.enable()
