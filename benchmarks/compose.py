@@ -38,8 +38,8 @@ def annotate(folder: str, start: int, count: int, seed: int) -> None:
     from fm_builders.packed import pack
     from fm_builders.recipe import load_recipe
     from fm_builders.sources import Input
-    from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, entry_of
     from fm_builders.store import Store
+    from fm_builders.tasks import ClipFile, Digest, Outcome, Task, Work, entry_of
 
     store, recipe = Store(folder), load_recipe("default")
     work = Work(recipe, folder)

@@ -84,6 +84,7 @@ def store(folder: Path, seed: int) -> list[Row]:
     from fm_builders.sources import Input
     from fm_builders.storage import write_atomic
     from fm_builders.store import clip_name
+    from fm_builders.tasks import Work
 
     noise = random.Random(seed)
     payload = noise.randbytes(6000)
@@ -114,7 +115,7 @@ def store(folder: Path, seed: int) -> list[Row]:
     try:
         held, seconds = [], []
         for part in (sources[:1000], sources):
-            work = stages.Work(recipe, str(folder / f"store{len(part)}"))
+            work = Work(recipe, str(folder / f"store{len(part)}"))
             begin = time.perf_counter()
             with silent():
                 annotate(part, work, engine="inline")

@@ -16,9 +16,10 @@ import pytest
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
 from fm_builders.batches import clip_path
 from fm_builders.compose import compose
+from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
-from fm_builders.stages import ClipFile, pack
 from fm_builders.store import Store, clip_name
+from fm_builders.tasks import ClipFile
 from fm_builders.workplace import work_folder
 from fm_hub.contribute.staging import Offer, stage
 from fm_hub.contribution import check, sandbox

@@ -14,8 +14,8 @@ from fm_builders.batches import clip_path
 from fm_builders.compose import compose
 from fm_builders.packed import pack
 from fm_builders.recipe import Recipe
-from fm_builders.stages import ClipFile
 from fm_builders.store import Store, clip_name
+from fm_builders.tasks import ClipFile
 from fm_builders.workplace import work_folder
 from fm_hub.manifest import Manifest
 from fm_hub.records import Annotation, Source

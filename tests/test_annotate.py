@@ -13,8 +13,8 @@ from fm_builders.annotate import annotate, plan
 from fm_builders.ledger import Ledger
 from fm_builders.recipe import Recipe, load_recipe
 from fm_builders.sources import Input, find_sources
-from fm_builders.stages import Task, Work
 from fm_builders.storage import Folder
+from fm_builders.tasks import Task, Work
 from fm_hub.errors import BadOutput, OutOfMemory, Unavailable
 
 

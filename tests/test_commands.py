@@ -16,8 +16,8 @@ from fm_builders.cli_work import _duration
 from fm_builders.fetch import read_fetch_list
 from fm_builders.recipe import load_recipe
 from fm_builders.sources import find_sources
-from fm_builders.stages import Digest, Task, Work
 from fm_builders.status import collect_garbage, status
+from fm_builders.tasks import Digest, Task, Work
 from fm_hub.errors import BadDataset, BadOutput, UnknownName
 from fm_hub.manifest import read_manifest
 from fm_hub.records import content_id

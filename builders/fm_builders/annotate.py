@@ -17,8 +17,9 @@ from typing import Any
 from fm_builders.engines import Limits, Workers, run
 from fm_builders.ledger import MAX_ATTEMPTS, Entry, History, Ledger, State, retry_of
 from fm_builders.sources import Input
-from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, close, entry_of, follow, run_task, without_folders
+from fm_builders.stages import close, run_task, without_folders
 from fm_builders.store import Store
+from fm_builders.tasks import ClipFile, Digest, Outcome, Task, Work, entry_of, follow
 from fm_hub.errors import ItemError
 from fm_hub.progress import bar
 from fm_hub.records import Source, content_id

@@ -20,8 +20,8 @@ from fm_builders.perception_models import gpu_gb
 from fm_builders.preflight import preflight
 from fm_builders.recipe import GivenTables, Recipe
 from fm_builders.sources import Found
-from fm_builders.stages import Work
 from fm_builders.store import Store
+from fm_builders.tasks import Work
 from fm_builders.workplace import Plan, Workplace
 from fm_hub.errors import BadOutput, UnknownName, UserError
 from fm_hub.manifest import Manifest

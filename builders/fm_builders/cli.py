@@ -242,7 +242,7 @@ def plan(
     from fm_builders.perception_models import downloads, gpu_gb, model_ids
     from fm_builders.preflight import needed_bytes
     from fm_builders.sources import find_sources
-    from fm_builders.stages import Work
+    from fm_builders.tasks import Work
     from fm_builders.workplace import Plan, Workplace
 
     chosen, found = chosen_recipe(recipe, decoder), find_sources(sources, output)

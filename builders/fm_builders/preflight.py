@@ -28,7 +28,7 @@ def preflight(job: Plan, out: Path) -> None:
     for plugin in plugins(job.recipe.perception):
         plugin.prepare()  # raises where an extra, or its weights, cannot be had
     if job.recipe.quality.mirrored_twins:
-        text_model()  # raises where the detector of text is missing
+        text_model()  # raises where what finds text in pictures is missing
     _gpu(gpu_gb(job.recipe.perception))
     _writable(out, job.store)
     _room(job)

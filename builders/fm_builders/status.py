@@ -11,8 +11,8 @@ from statistics import fmean, quantiles
 from fm_builders.annotate import Planned, plan, settled_tasks
 from fm_builders.given import given_name
 from fm_builders.ledger import Entry, Ledger
-from fm_builders.stages import Work
 from fm_builders.store import Store, clip_name
+from fm_builders.tasks import Work
 from fm_builders.workplace import Workplace
 from fm_hub.errors import BadOutput
 

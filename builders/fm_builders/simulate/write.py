@@ -26,8 +26,8 @@ from fm_builders.simulate.film import EVERY, Film, Image, Seen
 from fm_builders.simulate.tables import measure
 from fm_builders.simulate.truth import FOLDER
 from fm_builders.sources import Found, Input
-from fm_builders.stages import ClipFile, Digest, Outcome, Task, Work, entry_of
 from fm_builders.store import Store, clip_name
+from fm_builders.tasks import ClipFile, Digest, Outcome, Task, Work, entry_of
 from fm_builders.workplace import Plan, Workplace
 from fm_hub.errors import UserError
 from fm_hub.manifest import file_sha256, write_text
