@@ -72,9 +72,14 @@ def canonical_json(value: Any) -> str:
     if kind is float:
         return _number(value)
     if kind is dict:
-        return "{" + ",".join([f"{_quoted(k)}:{canonical_json(value[k])}" for k in sorted(value)]) + "}"
+        items = [
+            f"{_quoted(k)}:{_quoted(v) if type(v) is str else canonical_json(v)}" for k, v in sorted(value.items())
+        ]
+        return "{" + ",".join(items) + "}"
     if kind is list or kind is tuple:
         return "[" + ",".join([_quoted(v) if type(v) is str else canonical_json(v) for v in value]) + "]"
+    if kind is int:
+        return str(value)
     return _other_json(value)
 
 
@@ -376,7 +381,7 @@ class Claim:
     @staticmethod
     def of(predicate: str, args: Mapping[str, Any], t0: float, t1: float, frame: Frame = "image") -> Claim:
         """Build a claim from plain arguments, in canonical form."""
-        return Claim(predicate, canonical_json(dict(args)), frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
+        return Claim(predicate, canonical_json(args), frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
 
     @property
     def arguments(self) -> dict[str, Any]:

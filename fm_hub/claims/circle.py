@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fm_hub.claims.series import measured
+from fm_hub.claims.series import mean, mean_point, measured, spread
 from fm_hub.claims.verdict import Verdict, both
 from fm_hub.claims.window import Window
 
@@ -29,19 +29,19 @@ def ring_of(w: Window) -> Ring | None:
     if w.wide / max(w.long, 1e-6) < 0.05:
         return None
     scale = max(w.extent, 1e-6)
-    x, y = ((w.path - w.path.mean(axis=0)) / scale).T
+    x, y = ((w.path - mean_point(w.path)) / scale).T
     square = x * x + y * y
     xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
     fx, fy = -float(x @ square), -float(y @ square)
     det = xx * yy - xy * xy
     a, b = (fx * yy - fy * xy) / det, (fy * xx - fx * xy) / det
     px, py = x + a / 2, y + b / 2
-    radius = math.sqrt(float(square.mean()) + (a * a + b * b) / 4)
-    off = math.sqrt(float(np.mean((np.hypot(px, py) - radius) ** 2)))
+    radius = math.sqrt(mean(square) + (a * a + b * b) / 4)
+    off = math.sqrt(mean((np.hypot(px, py) - radius) ** 2))
     turn = np.degrees(np.arctan2(-py, px))
     swept = np.concatenate([[0.0], np.cumsum((np.diff(turn) + 180.0) % 360.0 - 180.0)])
     sweep = float(swept[-1])
-    back = float(swept.max() - swept.min()) - abs(sweep)
+    back = spread(swept) - abs(sweep)
     return Ring(sweep, back, max(10.0, math.degrees(math.atan2(w.tau, radius * scale))), off)
 
 

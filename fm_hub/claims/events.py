@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fm_hub.claims.contact import grasps, releases
 from fm_hub.claims.presence import appears, disappears, hidden, reappears
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import jitter, measured, med
+from fm_hub.claims.series import highest, jitter, measured, med
 from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, agree, both
 from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
@@ -62,7 +62,7 @@ def _start(v: Floats, raw: Floats, t: Floats, tau: float, theta: float, stirs: f
     weakest = np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:])
     runs = np.nonzero(weakest >= theta)[0]
     if not len(runs):
-        fastest = (float(v.max()) - theta) / tol
+        fastest = (highest(v) - theta) / tol
         return Verdict(math.nan, TIME_TOLERANCE, fastest) if fastest < 0 else UNCHECKED
     i = int(runs[0])
     if i < 4:
@@ -162,12 +162,12 @@ def _paused(w: Window) -> Verdict:
     rest = np.maximum(np.maximum(v[:-3], v[1:-2]), np.maximum(v[2:-1], v[3:]))[3:-3]
     before = np.maximum.accumulate(go)[: len(rest)]
     after = np.maximum.accumulate(go[::-1])[::-1][7 : 7 + len(rest)]
-    m = float(np.minimum(np.minimum(theta - rest, before - theta), after - theta).max()) / tol
+    m = highest(np.minimum(np.minimum(theta - rest, before - theta), after - theta)) / tol
     if m > 0:
         return Verdict(1.0, 1.0, m)
     rest = np.maximum(v[:-1], v[1:])[1:-1]
     before, after = np.maximum.accumulate(v)[: len(rest)], np.maximum.accumulate(v[::-1])[::-1][3 : 3 + len(rest)]
-    least = float(np.minimum(np.minimum(theta - rest, before - theta), after - theta).max()) / tol
+    least = highest(np.minimum(np.minimum(theta - rest, before - theta), after - theta)) / tol
     return Verdict(0.0, 1.0, least) if least < 0 else UNCHECKED
 
 

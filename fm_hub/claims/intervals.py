@@ -11,7 +11,7 @@ import numpy as np
 from fm_hub.claims.contact import BOUND_TOLERANCE, spell
 from fm_hub.claims.events import START_SPEED, TIME_TOLERANCE
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import measured, med
+from fm_hub.claims.series import highest, measured, med
 from fm_hub.claims.verdict import UNCHECKED, Verdict, agree
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim
@@ -66,7 +66,7 @@ def _episode(scene: Scene, of: Args, claim: Claim) -> Stretch | None:
 @measured
 def _sight(w: Window) -> Stretch:
     """From the first to the last sighting, which must have no long gap between them."""
-    gap = float(np.diff(w.t).max()) - w.scene.step
+    gap = highest(np.diff(w.t)) - w.scene.step
     return Stretch(float(w.t[0]), float(w.t[-1]), (0.45 - gap) / 0.1)
 
 

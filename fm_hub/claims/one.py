@@ -10,7 +10,7 @@ import numpy as np
 
 from fm_hub.claims.circle import circle
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import jitter, legs, mean, measured, med, med_point, thirds
+from fm_hub.claims.series import highest, jitter, legs, mean, measured, med, med_point, thirds
 from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, affirmed, agree, both, trend
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim, Floats
@@ -124,7 +124,7 @@ def _bow(rel: Floats, d: tuple[float, float]) -> float:
         far = np.hypot(rel[:, 0], rel[:, 1])
     else:
         far = np.abs(rel[:, 0] * d[1] - rel[:, 1] * d[0]) / length
-    return float(far.max()) / max(length, 1e-6)
+    return highest(far) / max(length, 1e-6)
 
 
 @measured
@@ -201,7 +201,7 @@ def depth(scene: Scene, args: Args, claim: Claim) -> Words | None:
 def _depths(w: Window) -> Words | None:
     """By the size, and by width and height alike: what bends or turns changes one of them."""
     words = ("approaches", "recedes", "keeps")
-    if int(w.clear.sum()) < 5:
+    if np.count_nonzero(w.clear) < 5:
         return None
     sides = np.log(np.maximum(w.bbox[:, 2:] - w.bbox[:, :2], 1.0))
     if w.grown is not None:

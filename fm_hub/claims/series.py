@@ -1,6 +1,7 @@
 """Numbers along time: medians, noise, smoothing, turning points (``docs/claims.md`` §2).
 
-Windows hold some tens of samples, where a sort in place of ``numpy.median`` is ten times as fast.
+Windows hold some tens of samples, where a sort in place of ``numpy.median`` is ten times as fast, and to look up where
+the largest value lies takes half the time of ``x.max()``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from fm_hub.records import Floats
 
-__all__ = ["jitter", "legs", "longest", "mean", "measured", "med", "med_point", "noise_of", "roughness"]
-__all__ += ["running_median", "smooth", "smooth_ends", "third", "thirds", "turning_points"]
+__all__ = ["breadth", "highest", "jitter", "legs", "longest", "lowest", "mean", "mean_point", "measured"]
+__all__ += ["med", "med_point", "noise_of", "roughness", "running_median", "smooth", "smooth_ends", "spread"]
+__all__ += ["third", "thirds", "turning_points"]
 
 MAD_TO_SIGMA = 1.4826
 ROOT = math.sqrt(1.5)
@@ -60,6 +62,12 @@ def mean(x: Floats) -> float:
     return float(np.add.reduce(x)) / len(x)  # what ``x.mean()`` does, at half its price
 
 
+def mean_point(x: Floats) -> Floats:
+    """The mean of points (N, 2), N ≥ 1."""
+    out: Floats = np.add.reduce(x) / len(x)
+    return out
+
+
 def med_point(x: Floats) -> tuple[float, float]:
     """The componentwise median of points (N, 2)."""
     y = x.copy()
@@ -67,6 +75,26 @@ def med_point(x: Floats) -> tuple[float, float]:
     n = len(y)
     across, down = ((y[n // 2] + y[(n - 1) // 2]) / 2).tolist()
     return across, down
+
+
+def highest(x: Floats) -> float:
+    """The largest of a series (N,), N ≥ 1."""
+    return float(x[x.argmax()])
+
+
+def lowest(x: Floats) -> float:
+    """The smallest of a series (N,), N ≥ 1."""
+    return float(x[x.argmin()])
+
+
+def spread(x: Floats) -> float:
+    """From the smallest to the largest of a series (N,), N ≥ 1."""
+    return float(x[x.argmax()] - x[x.argmin()])
+
+
+def breadth(x: Floats) -> float:
+    """The diagonal of the box around points (N, 2), N ≥ 1."""
+    return math.hypot(spread(x[:, 0]), spread(x[:, 1]))
 
 
 def third(n: int) -> int:
@@ -101,7 +129,10 @@ def running_median(c: Floats) -> Floats:
     """The median of each five points in a row, (N - 4, D) of (N, D); empty below five."""
     if len(c) < 5:
         return np.empty((0, *c.shape[1:]))
-    out: Floats = np.sort(np.stack([c[k : len(c) - 4 + k] for k in range(5)]), axis=0)[2]
+    a, b, c, d, e = (c[k : len(c) - 4 + k] for k in range(5))
+    low = np.maximum(np.minimum(a, b), np.minimum(d, e))  # of two pairs, without the lowest and without the highest
+    high = np.minimum(np.maximum(a, b), np.maximum(d, e))
+    out: Floats = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), c))
     return out
 
 

@@ -79,7 +79,7 @@ def _tips(w: Window) -> Words | None:
     sides = np.maximum(w.bbox[:, 2:] - w.bbox[:, :2], 1.0)
     g = np.log(sides[:, 1] / sides[:, 0])
     shown = w.shown(g)
-    if shown is None or int(w.clear.sum()) < 5:
+    if shown is None or np.count_nonzero(w.clear) < 5:
         return None
     first, _, last = map(med, shown)
     tol, theta = max(0.1, 2 * jitter(g[w.clear])), math.log(1.25)

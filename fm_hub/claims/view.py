@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import med
+from fm_hub.claims.series import med, spread
 from fm_hub.claims.verdict import Verdict, Words, both
 from fm_hub.records import Claim, Floats
 
@@ -50,7 +50,7 @@ def _views(scene: Scene, t0: float, t1: float) -> Words | None:
     }
     sums = {n: np.concatenate([[0.0], np.cumsum(x)]) for n, (x, _, _) in parts.items()}
     net = {n: float(s[-1]) for n, s in sums.items()}
-    span = {n: float(s.max() - s.min()) for n, s in sums.items()}
+    span = {n: spread(s) for n, s in sums.items()}
     still = min((parts[n][2] / 2.5 - span[n]) / parts[n][1] for n in parts)
     words = {"right": ("x", 1), "left": ("x", -1), "down": ("y", 1), "up": ("y", -1)}
     words |= {"in": ("zoom", 1), "out": ("zoom", -1), "anticlockwise": ("roll", 1), "clockwise": ("roll", -1)}

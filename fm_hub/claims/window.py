@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.claims.series import legs, med, noise_of, roughness, running_median, smooth_ends, thirds, turning_points
+from fm_hub.claims.series import (
+    breadth,
+    highest,
+    legs,
+    lowest,
+    mean_point,
+    med,
+    noise_of,
+    roughness,
+    running_median,
+    smooth_ends,
+    spread,
+    thirds,
+    turning_points,
+)
 from fm_hub.claims.verdict import agree
 from fm_hub.records import Floats
 
@@ -112,7 +126,7 @@ class Window:
         """The tolerance of place, pixels."""
         rough = self.course.rough[self.at.start : self.at.stop - 2]
         noise, floor, share = 2 * noise_of(rough), 0.005 * self.scene.diagonal, 0.03 * self.size
-        hidden = float(self.hidden.max())
+        hidden = highest(self.hidden)
         return math.sqrt(noise * noise + floor * floor + share * share + hidden * hidden)
 
     @cached_property
@@ -135,24 +149,24 @@ class Window:
     @cached_property
     def extent(self) -> float:
         """``E``: the diagonal of the box around the smoothed path."""
-        return math.hypot(*(self.path.max(axis=0) - self.path.min(axis=0)).tolist())
+        return breadth(self.path)
 
     @property
     def seconds(self) -> float:
         """``T``: from the first to the last sample."""
         return float(self.t[-1] - self.t[0])
 
-    @property
+    @cached_property
     def moves(self) -> float:
         """The margin of "it moves"; it does not where even the centres, not smoothed, are close to each other."""
         least = MOVES_SHARE * self.scene.diagonal
-        whole = math.hypot(*(self.c.max(axis=0) - self.c.min(axis=0)).tolist())
+        whole = breadth(self.c)
         return agree((self.extent - least) / self.tau, (whole - least) / self.tau)
 
     @cached_property
     def _turn(self) -> Floats:
         """The lesser and the main axis of the smoothed path, as columns (2, 2)."""
-        centred = self.path - self.path.mean(axis=0)
+        centred = self.path - mean_point(self.path)
         out: Floats = np.linalg.eigh(centred.T @ centred)[1]
         return out
 
@@ -189,12 +203,12 @@ class Window:
     @cached_property
     def long(self) -> float:
         """``U``: the range along the main axis."""
-        return float(self.along.max() - self.along.min())
+        return spread(self.along)
 
     @cached_property
     def wide(self) -> float:
         """``range(w)``: the range across the main axis."""
-        return float(self.across.max() - self.across.min())
+        return spread(self.across)
 
     @property
     def slim(self) -> float:
@@ -223,7 +237,7 @@ class Window:
     @cached_property
     def cut(self) -> bool:
         """Whether so many samples are cut that the middles of their boxes tell no speed."""
-        return 10 * int(self.whole.sum()) < 9 * len(self.whole)
+        return 10 * np.count_nonzero(self.whole) < 9 * len(self.whole)
 
     @cached_property
     def speeds(self) -> Floats:
@@ -254,7 +268,7 @@ class Window:
     def shown(self, x: Floats) -> tuple[Floats, Floats, Floats] | None:
         """The thirds of a series (N,), of each its clear samples; None where half of one third or more is not clear."""
         parts = tuple(zip(thirds(x), thirds(self.clear), strict=True))
-        if len(x) < 3 or any(2 * int(clear.sum()) <= len(clear) for _, clear in parts):
+        if len(x) < 3 or any(2 * np.count_nonzero(clear) <= len(clear) for _, clear in parts):
             return None
         first, middle, last = (part[clear] for part, clear in parts)
         return first, middle, last
@@ -303,4 +317,4 @@ class Pair:
         p, q = self.a.bbox[self.ia], self.b.bbox[self.ib]
         dx = np.maximum(np.maximum(p[:, 0] - q[:, 2], q[:, 0] - p[:, 2]), 0.0)
         dy = np.maximum(np.maximum(p[:, 1] - q[:, 3], q[:, 1] - p[:, 3]), 0.0)
-        return float(np.hypot(dx, dy).min())
+        return lowest(np.hypot(dx, dy))
