@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from fm_builders.material import Material
 from fm_hub.claims import Proposals, Verdict
@@ -21,7 +21,9 @@ from fm_hub.records import Option, Provenance, Question, canonical_json, questio
 from fm_hub.registry import Registry
 from fm_hub.wording import BadTemplate, Wording, families
 
-__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "seeded"]
+__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "seeded", "shuffled"]
+
+T = TypeVar("T")
 
 MAX_OPTIONS = 4
 BUILT_IN = (
@@ -89,7 +91,20 @@ class Asked:
 
 def seeded(*parts: Any) -> int:
     """A number that depends on the parts alone."""
-    return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(canonical_json(parts).encode()).digest()[:8], "big")
+
+
+def shuffled(items: Iterable[T], number: int) -> list[T]:
+    """The items in the order that a number of :func:`seeded` stands for; of orders of up to 20 each is as likely.
+
+    >>> shuffled("abc", 0), shuffled("abc", 5)
+    (['a', 'b', 'c'], ['c', 'b', 'a'])
+    """
+    rest, out = list(items), []
+    while rest:
+        number, place = divmod(number, len(rest))
+        out.append(rest.pop(place))
+    return out
 
 
 def ask(
@@ -103,7 +118,7 @@ def ask(
     """
     out = Asked()
     rounds: dict[str, Iterator[list[Question]]] = {}
-    for name in sorted(kinds, key=lambda name: seeded(seed, m.clip.clip_id, name)):
+    for name in shuffled(sorted(kinds), seeded(seed, m.clip.clip_id)):
         kind = KINDS.load(name)()
         if m.camera == "unknown" or (kind.camera == "still" and m.camera != "static"):
             out.dropped["CameraMoving" if m.camera == "moving" else "CameraUnknown"] += 1
@@ -134,8 +149,15 @@ def _questions(
     made = set()
     for draft in kind.drafts(m):
         verdicts = draft.candidates.measured(m.scene)
-        chosen = _choose(draft, verdicts, m.clip.clip_id, seed, versions, dropped)
-        made_of = (_make(kind, m, draft, verdicts, options, seed) for options in chosen)
+        true = [i for i, v in enumerate(verdicts) if v.true]
+        if len(true) != 1:
+            dropped["SmallMargin"] += 1
+            continue
+        number = seeded(seed, m.clip.clip_id, draft.family, draft.args, draft.t0, draft.t1)
+        number, stem = divmod(number, len(families()[draft.family]["stems"]))
+        false = [i for i, v in enumerate(verdicts) if v.false]
+        chosen = _choose(draft, true[0], false, number, versions, dropped)
+        made_of = (_make(kind, m, draft, stem, verdicts, options, seed) for options in chosen)
         worded = [q for q in made_of if q is not None]
         if len(worded) < len(chosen):
             dropped["AmbiguousReference"] += 1
@@ -145,15 +167,20 @@ def _questions(
 
 
 def _make(
-    kind: QuestionKind, m: Material, draft: Draft, verdicts: Sequence[Verdict], chosen: Sequence[int], seed: int
+    kind: QuestionKind,
+    m: Material,
+    draft: Draft,
+    stem: int,
+    verdicts: Sequence[Verdict],
+    chosen: Sequence[int],
+    seed: int,
 ) -> Question | None:
     """The question with these candidates as its options, the true one first; None if it cannot be worded."""
     clip_id, t0, t1 = m.clip.clip_id, draft.t0, draft.t1
     words: dict[str, Any] = dict(draft.args)
     if draft.candidates[chosen[0]].window.frame == "stabilised":
         words["frame"] = "stabilised"
-    key = seeded(seed, clip_id, draft.family, draft.args, t0)
-    template = f"{draft.family}/{key % len(families()[draft.family]['stems'])}"
+    template = f"{draft.family}/{stem}"
     try:
         wording = Wording(m.scene, template, words, t0, t1)
         text = wording.stem()
@@ -186,31 +213,31 @@ def _make(
 
 
 def _choose(
-    draft: Draft, verdicts: Sequence[Verdict], clip_id: str, seed: int, versions: int, dropped: Counter[str]
+    draft: Draft, true: int, false: Sequence[int], number: int, versions: int, dropped: Counter[str]
 ) -> list[list[int]]:
-    """The true candidate and its distractors, in so many versions; none, and a counted reason, if it proves nothing."""
-    true = [i for i, v in enumerate(verdicts) if v.true]
-    if len(true) != 1:
-        dropped["SmallMargin"] += 1
-        return []
-    if true[0] in draft.usual and seeded(seed, clip_id, draft.family, draft.args, draft.t0, draft.t1) % draft.thin:
+    """The true candidate and its distractors, in so many versions; none, and a counted reason, if it is not asked.
+
+    ``number`` decides whatever is left to chance.
+    """
+    number, often = divmod(number, draft.thin)
+    if true in draft.usual and often:
         dropped["Commonplace"] += 1
         return []
-    false = [i for i, v in enumerate(verdicts) if v.false]
     if draft.sets:
-        whole = [s for s in draft.sets if true[0] in s and {*s} - {true[0]} <= {*false}]
-        whole.sort(key=lambda s: (-len(s), seeded(seed, clip_id, draft.args, draft.t0, draft.t1, s)))
-        some = [[i for i in s if i != true[0]] for s in whole[:versions]]
+        known = {true, *false}
+        whole = shuffled([s for s in draft.sets if true in s and known.issuperset(s)], number)
+        whole.sort(key=len, reverse=True)
+        some = [[i for i in s if i != true] for s in whole[:versions]]
     elif len(false) < MAX_OPTIONS:
-        some = [false]
+        some = [[*false]]
     else:
-        false.sort(key=lambda i: seeded(seed, clip_id, draft.candidates[i].claim.as_list()))
+        false = shuffled(false, number)
         n = MAX_OPTIONS - 1  # each version goes on where the one before ended
         some = [[false[(n * v + j) % len(false)] for j in range(n)] for v in range(min(versions, len(false) // n + 1))]
     if not some or len(some[0]) < draft.min_options - 1:
         dropped["NoDistractors"] += 1
         return []
-    return [[true[0], *others] for others in some]
+    return [[true, *others] for others in some]
 
 
 def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Question]]:
@@ -220,10 +247,12 @@ def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Ques
     question have the same letter, but for one with fewer options, whose id decides.
     """
     out = []
-    turns: Counter[int] = Counter()
+    turns: dict[int, int] = {}
     for versions in questions:
         n = len(versions[0].options)
-        place = (seeded(seed, versions[0].clip_id, n) + turns[n]) % n
+        if n not in turns:
+            turns[n] = seeded(seed, versions[0].clip_id, n)
+        place = turns[n] % n
         turns[n] += 1
         places = [place if len(q.options) == n else seeded(seed, q.question_id) % len(q.options) for q in versions]
         out.append([_placed(q, at, seed) for q, at in zip(versions, places, strict=True)])
@@ -232,5 +261,5 @@ def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Ques
 
 def _placed(q: Question, place: int, seed: int) -> Question:
     """The question with its key, which is its first option, at a place among the others."""
-    rest = sorted(q.options[1:], key=lambda o: seeded(seed, q.question_id, o.claim.as_list()))
+    rest = shuffled(q.options[1:], seeded(seed, q.question_id))
     return replace(q, options=(*rest[:place], q.options[0], *rest[place:]), answer=place)
