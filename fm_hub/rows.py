@@ -36,6 +36,7 @@ from fm_hub.schemas import OPTIONAL, SCHEMAS
 __all__ = ["Row", "from_rows", "row_sha", "to_rows"]
 
 Row = dict[str, Any]
+_sorted_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, check_circular=False).encode
 
 
 def row_sha(row: Row) -> str:
@@ -45,7 +46,7 @@ def row_sha(row: Row) -> str:
     ``shortcuts``, which depend on other rows, and ``prompt`` where there is none, as in rows of schema 1.1.
     """
     without = {"row_sha", "video", "shortcuts"} | ({"prompt"} if row.get("prompt") is None else set())
-    text = json.dumps({k: v for k, v in row.items() if k not in without}, sort_keys=True, ensure_ascii=False)
+    text = _sorted_json({k: v for k, v in row.items() if k not in without})
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fm_hub.columns import COLUMNAR, from_columns, to_columns
 from fm_hub.errors import BadDataset
 from fm_hub.rows import Row, from_rows, to_rows
 from fm_hub.schemas import OPTIONAL, SCHEMAS
@@ -41,12 +42,16 @@ Span = tuple[str, str | None]
 
 def to_table(config: str, records: Iterable[Any]) -> pa.Table:
     """The records as an Arrow table of the published schema."""
+    if config in COLUMNAR:
+        return to_columns(config, [*records])
     return pa.Table.from_pylist(to_rows(config, records), schema=SCHEMAS[config])
 
 
 def from_table(config: str, table: pa.Table) -> list[Any]:
     """The records of an Arrow table. Raises :class:`BadDataset` if a published column is missing."""
     check_columns(config, table.column_names)
+    if config in COLUMNAR:
+        return from_columns(config, table)
     return [record for batch in table.to_batches(STEP) for record in from_rows(config, batch.to_pylist())]
 
 

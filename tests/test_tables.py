@@ -17,6 +17,8 @@ from hypothesis.extra.numpy import arrays
 from fm_hub import records as r
 from fm_hub import rows, schemas
 from fm_hub import tables as t
+from fm_hub.columns import COLUMNAR
+from fm_hub.content import content_sha256
 from fm_hub.errors import BadDataset
 from golden_files import check_golden
 
@@ -160,6 +162,31 @@ def test_record_to_table_to_record_is_the_identity(config: str, data: st.DataObj
     table = t.to_table(config, records)
     assert table.schema.equals(schemas.SCHEMAS[config])
     assert t.from_table(config, table) == records
+
+
+@pytest.mark.parametrize("config", sorted(COLUMNAR))
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_columns_are_what_rows_make(config: str, data: st.DataObject) -> None:
+    records = data.draw(st.lists(RECORDS[config], max_size=4))
+    schema = schemas.SCHEMAS[config]
+    by_row = pa.Table.from_pylist(rows.to_rows(config, records), schema=schema)
+    table = t.to_table(config, records)
+    assert table.equals(by_row)
+    assert content_sha256(table) == content_sha256(by_row)
+    part = data.draw(st.integers(0, 4))
+    assert t.from_table(config, pa.concat_tables([table[part:], table[:part]])) == records[part:] + records[:part]
+    wide = {f.name: pa.large_list(f.type.value_type) for f in schema if pa.types.is_list(f.type)}
+    other = pa.schema([(f.name, wide.get(f.name, f.type)) for f in schema])
+    assert t.from_table(config, pa.Table.from_pylist(table.to_pylist(), schema=other)) == records
+
+
+def test_a_box_or_a_list_that_is_null_is_no_track() -> None:
+    track = r.Track("c", "t", "car", 1.0, 1.0, "", "", frames_of(2), np.ones((2, 4)), np.ones(2), np.zeros(2))
+    for name, value in (("bbox", [None, [0.0] * 4]), ("state", None), ("frame", [0, None])):
+        row = rows.to_rows("tracks", [track])[0] | {name: value}
+        with pytest.raises((TypeError, ValueError)):
+            t.from_table("tracks", pa.Table.from_pylist([row], schema=schemas.SCHEMAS["tracks"]))
 
 
 @pytest.mark.parametrize("config", schemas.CONFIGS)

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,11 +33,17 @@ def keyed(table: pa.Table, questions: Iterable[Question]) -> pa.Table:
     keys, length, overlap = list[list[str]](), list[float](), list[float]()
     for q in questions:
         keys.append(option_keys(q))
-        asked = set(_WORD.findall(q.text.lower())) - _EMPTY
+        asked = _words(q.text)
         length.append(_credit([len(o.text) for o in q.options], q.answer))
-        overlap.append(_credit([len(asked & set(_WORD.findall(o.text.lower()))) for o in q.options], q.answer))
+        overlap.append(_credit([len(asked & _words(o.text)) for o in q.options], q.answer))
     table = _with_scores(table, {"length": length, "overlap": overlap})
     return table.append_column(KEYS, pa.array(keys, pa.list_(pa.string())))
+
+
+@lru_cache(maxsize=1 << 12)  # most options of a data set are some hundred texts
+def _words(text: str) -> frozenset[str]:
+    """The words of a text that say something."""
+    return frozenset(_WORD.findall(text.lower())) - _EMPTY
 
 
 def _with_scores(table: pa.Table, scores: Mapping[str, Sequence[float | None]]) -> pa.Table:
