@@ -54,17 +54,17 @@ class Material:
     annotation: Annotation
     min_quality: float
 
-    @property
+    @cached_property
     def clip(self) -> Clip:
         """The clip's row."""
         return self.annotation.clip
 
-    @property
+    @cached_property
     def camera(self) -> str:
         """``static``, ``moving`` or ``unknown``."""
         return self.annotation.camera.label
 
-    @property
+    @cached_property
     def frame(self) -> Frame:
         """Against what motion is said: the picture of a view that stands still, else the background."""
         return "image" if self.camera == "static" else "stabilised"
@@ -112,7 +112,7 @@ class Material:
         if span is None:
             return False
         t = self.scene.t[self.scene.visible(track)]
-        return bool(np.mean(self.scene.inside(t, span.t0, span.t1)) >= 0.9)
+        return bool(np.count_nonzero(self.scene.inside(t, span.t0, span.t1)) / len(t) >= 0.9)
 
     def _snap(self, t0: float, t1: float) -> Span:
         whole = self.whole
@@ -161,19 +161,19 @@ class Material:
 
     def propose(self, predicate: str, args: Mapping[str, Any], span: Span, frame: Frame | None = None) -> Proposal:
         """A claim that may be made, in a window."""
-        return Proposal(args, window_of(predicate, span.t0, span.t1, frame or self.frame))
+        return Proposal(predicate, args, window_of(span.t0, span.t1, frame or self.frame))
 
     def each(
         self, predicate: str, args: Sequence[Mapping[str, Any]], span: Span, frame: Frame | None = None
     ) -> Proposals:
         """The claims of a predicate with each of these arguments, in a window."""
-        return Proposals.each(window_of(predicate, span.t0, span.t1, frame or self.frame), args)
+        return Proposals.each(predicate, window_of(span.t0, span.t1, frame or self.frame), args)
 
     def words(
         self, predicate: str, given: Mapping[str, Any], words: Iterable[Any], span: Span, frame: Frame | None = None
     ) -> Proposals:
         """The claims of a predicate with each of its words, in a window."""
-        return Proposals.words(window_of(predicate, span.t0, span.t1, frame or self.frame), given, tuple(words))
+        return Proposals.words(predicate, window_of(span.t0, span.t1, frame or self.frame), given, tuple(words))
 
     def deeds(
         self, predicates: Iterable[str], args: Mapping[str, Any], span: Span, frame: Frame | None = None

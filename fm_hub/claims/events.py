@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fm_hub.claims.contact import grasps, releases
 from fm_hub.claims.presence import appears, disappears, hidden, reappears
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import highest, jitter, measured, med
+from fm_hub.claims.series import highest, measured, med
 from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, agree, both
 from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
@@ -99,7 +99,7 @@ def _border(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdict:
     if not claim.t0 - 0.0005 <= verdict.value <= claim.t1 + 0.0005:
         return UNCHECKED
     late = (verdict.value - claim.t0 if first else claim.t1 - verdict.value) - 0.25
-    return verdict._replace(margin=affirmed(verdict.margin, late / 0.1))
+    return Verdict(verdict.value, verdict.tolerance, affirmed(verdict.margin, late / 0.1))
 
 
 def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
@@ -108,7 +108,7 @@ def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
     if len(frames) < MIN_SAMPLES:
         return {}
     c = (bbox[:, :2] + bbox[:, 2:]) / 2
-    noise = 2 * jitter(c)
+    noise = 2 * scene.noise(track)
     if not first:
         frames, bbox, c = frames[::-1], bbox[::-1], c[::-1]
     t = float(scene.t[frames[0]])
@@ -122,7 +122,7 @@ def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
         "top": (y1, y, high),
         "bottom": (high - y2, -y, high),
     }
-    lost = gap > 0 and scene.crowded(track, int(frames[0]), bbox[0])  # what covers it hides how it goes on
+    lost = gap > 0 and scene.crowded(track, int(frames[0]))  # what covers it hides how it goes on
     margins, again = {}, {}
     for side, (dist, inward, dim) in sides.items():
         tau = max(0.01 * dim, noise)

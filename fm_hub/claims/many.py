@@ -124,7 +124,7 @@ def _shares(scene: Scene, label: str, t0: float, t1: float) -> list[float]:
             if track.label == label:
                 seen[scene.visible(track)] += 1
         most = int(seen.max()) + 1 if inside.any() else 0
-        scene.memo[key] = [float(np.mean(seen[inside] >= k)) for k in range(most)]
+        scene.memo[key] = [np.count_nonzero(seen[inside] >= k) / np.count_nonzero(inside) for k in range(most)]
     shares: list[float] = scene.memo[key]
     return shares
 

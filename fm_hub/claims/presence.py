@@ -42,7 +42,7 @@ def _first_seen(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdi
             at = 0 if first else -1
             t = float(scene.t[frames[at]])
             gap = t - float(scene.t[0]) if first else float(scene.t[-1]) - t
-            room = (_room(scene, bbox[at]) - 0.05) / _noise(scene, bbox)
+            room = (_room(scene, bbox[at]) - 0.05) / _noise(scene, scene.noise(args["track"]))
             away, behind = min((gap - 0.5) / 0.1, room), _behind(scene, args["track"], int(frames[at]), bbox[at])
             verdict = Verdict(t, TIME_TOLERANCE, min(away, behind))
             if away > 0 and behind <= 0:  # a late detection looks the same
@@ -52,25 +52,21 @@ def _first_seen(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdi
     if math.isnan(seen.margin) or not claim.t0 - 0.0005 <= seen.value <= claim.t1 + 0.0005:
         return UNCHECKED
     late = (seen.value - claim.t0 if first else claim.t1 - seen.value) - 0.25
-    return seen._replace(margin=affirmed(seen.margin, late / 0.1))
+    return Verdict(seen.value, seen.tolerance, affirmed(seen.margin, late / 0.1))
 
 
 def _behind(scene: Scene, track: str, frame: int, box: Floats) -> float:
     """The margin of "at the edge of another thing", by the share of the box that lies within another track's box."""
-    most = 0.0
-    for other in scene.tracks:
-        frames, bbox = scene.sightings(other)
-        at = int(np.searchsorted(frames, frame))
-        if other != track and at < len(frames) and frames[at] == frame:
-            most = max(most, float(_shares(box[None], bbox[at][None])[0]))
+    shares = zip(scene.tracks, _shares(box[None], scene.boxes(frame)).tolist(), strict=True)
+    most = max((share for other, share in shares if other != track and share == share), default=0.0)
     return (most - 0.1) / 0.05
 
 
 def _shares(box: Floats, other: Floats) -> Floats:
-    """The share of the area of each box (N, 4) that lies within the other one."""
-    common = np.minimum(box[:, 2:], other[:, 2:]) - np.maximum(box[:, :2], other[:, :2])
-    area = np.prod(np.maximum(box[:, 2:] - box[:, :2], 1e-6), axis=1)
-    out: Floats = np.prod(np.maximum(common, 0.0), axis=1) / area
+    """The share of the area of each box (N, 4), or of one (1, 4), that lies within the other one."""
+    common = np.maximum(np.minimum(box[:, 2:], other[:, 2:]) - np.maximum(box[:, :2], other[:, :2]), 0.0)
+    sides = np.maximum(box[:, 2:] - box[:, :2], 1e-6)
+    out: Floats = common[:, 0] * common[:, 1] / (sides[:, 0] * sides[:, 1])
     return out
 
 
@@ -81,8 +77,8 @@ def _room(scene: Scene, box: Floats) -> float:
     return min(x1 / wide, (wide - x2) / wide, y1 / high, (high - y2) / high)
 
 
-def _noise(scene: Scene, bbox: Floats) -> float:
-    return max(0.01, 2 * jitter((bbox[:, :2] + bbox[:, 2:]) / 2) / min(scene.width, scene.height))
+def _noise(scene: Scene, noise: float) -> float:
+    return max(0.01, 2 * noise / min(scene.width, scene.height))
 
 
 class Gap(NamedTuple):
@@ -117,7 +113,7 @@ def _longest_gap(scene: Scene, track: str, t0: float, t1: float) -> Gap | None:
         return None
     away = float(t[k + 1] - t[k]) - scene.step
     room = min(_room(scene, bbox[k]), _room(scene, bbox[k + 1]))
-    margin = min((away - 0.45) / 0.1, (room - 0.03) / _noise(scene, bbox))
+    margin = min((away - 0.45) / 0.1, (room - 0.03) / _noise(scene, jitter((bbox[:, :2] + bbox[:, 2:]) / 2)))
     return Gap(int(frames[k]), int(frames[k + 1]), float(t[k]), float(t[k + 1]), margin)
 
 

@@ -21,17 +21,18 @@ ALMOST = DECIDED - 1e-6  # margins from here on are decided once they are rounde
 
 
 @lru_cache(maxsize=1 << 12)
-def window_of(predicate: str, t0: float, t1: float, frame: Frame = "image") -> Claim:
-    """What proposals have in common that differ in their arguments alone: a claim without arguments."""
-    return Claim(predicate, "", frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
+def window_of(t0: float, t1: float, frame: Frame = "image") -> Claim:
+    """What proposals about the same time have in common: a claim without predicate and arguments."""
+    return Claim("", "", frame, round(float(t0), 3) + 0.0, round(float(t1), 3) + 0.0)
 
 
 class Proposal:
-    """A claim that may be made: well formed ``args`` for a window of :func:`window_of`."""
+    """A claim that may be made: a predicate with well formed ``args``, in a window of :func:`window_of`."""
 
-    __slots__ = ("args", "window")
+    __slots__ = ("args", "predicate", "window")
 
-    def __init__(self, args: Mapping[str, Any], window: Claim) -> None:
+    def __init__(self, predicate: str, args: Mapping[str, Any], window: Claim) -> None:
+        self.predicate = predicate
         self.args = args
         self.window = window
 
@@ -39,7 +40,7 @@ class Proposal:
     def claim(self) -> Claim:
         """The claim, spelled."""
         w = self.window
-        return Claim.of(w.predicate, self.args, w.t0, w.t1, w.frame)
+        return Claim.of(self.predicate, self.args, w.t0, w.t1, w.frame)
 
 
 def measure(scene: Scene, proposal: Proposal) -> Verdict:
@@ -47,7 +48,7 @@ def measure(scene: Scene, proposal: Proposal) -> Verdict:
 
     True and false are the same, as what rounding could change is rounded.
     """
-    return _decided(PREDICATES[proposal.window.predicate].check(scene, proposal.args, proposal.window))
+    return _decided(PREDICATES[proposal.predicate].check(scene, proposal.args, proposal.window))
 
 
 def _decided(verdict: Verdict) -> Verdict:
@@ -57,10 +58,10 @@ def _decided(verdict: Verdict) -> Verdict:
 class _Words:
     """The words of a predicate in one window, with the same other arguments."""
 
-    __slots__ = ("given", "window", "words")
+    __slots__ = ("given", "predicate", "window", "words")
 
-    def __init__(self, window: Claim, given: Mapping[str, Any], words: Sequence[Any]) -> None:
-        self.window, self.given, self.words = window, given, words
+    def __init__(self, predicate: str, window: Claim, given: Mapping[str, Any], words: Sequence[Any]) -> None:
+        self.predicate, self.window, self.given, self.words = predicate, window, given, words
 
     def __len__(self) -> int:
         return len(self.words)
@@ -69,7 +70,7 @@ class _Words:
         return {**self.given, "is": self.words[place]}
 
     def measured(self, scene: Scene) -> list[Verdict]:
-        predicate = PREDICATES[self.window.predicate]
+        predicate = PREDICATES[self.predicate]
         if predicate.words is None:
             return [_decided(predicate.check(scene, self.args(i), self.window)) for i in range(len(self.words))]
         found = predicate.words(scene, self.given, self.window)
@@ -81,10 +82,10 @@ class _Words:
 class _Each:
     """Claims of a predicate in one window, each with arguments of its own."""
 
-    __slots__ = ("all_args", "window")
+    __slots__ = ("all_args", "predicate", "window")
 
-    def __init__(self, window: Claim, all_args: Sequence[Mapping[str, Any]]) -> None:
-        self.window, self.all_args = window, all_args
+    def __init__(self, predicate: str, window: Claim, all_args: Sequence[Mapping[str, Any]]) -> None:
+        self.predicate, self.window, self.all_args = predicate, window, all_args
 
     def __len__(self) -> int:
         return len(self.all_args)
@@ -93,7 +94,7 @@ class _Each:
         return self.all_args[place]
 
     def measured(self, scene: Scene) -> list[Verdict]:
-        check = PREDICATES[self.window.predicate].check
+        check = PREDICATES[self.predicate].check
         return [_decided(check(scene, args, self.window)) for args in self.all_args]
 
 
@@ -106,14 +107,14 @@ class Proposals(Sequence[Proposal]):
         self._groups = groups
 
     @classmethod
-    def words(cls, window: Claim, given: Mapping[str, Any], words: Sequence[Any]) -> Proposals:
+    def words(cls, predicate: str, window: Claim, given: Mapping[str, Any], words: Sequence[Any]) -> Proposals:
         """The words of a predicate in a window."""
-        return cls(_Words(window, given, words))
+        return cls(_Words(predicate, window, given, words))
 
     @classmethod
-    def each(cls, window: Claim, all_args: Sequence[Mapping[str, Any]]) -> Proposals:
+    def each(cls, predicate: str, window: Claim, all_args: Sequence[Mapping[str, Any]]) -> Proposals:
         """A predicate in a window, with each of these arguments."""
-        return cls(_Each(window, all_args))
+        return cls(_Each(predicate, window, all_args))
 
     def measured(self, scene: Scene) -> list[Verdict]:
         """What :func:`measure` gives for each."""
@@ -137,9 +138,9 @@ class Proposals(Sequence[Proposal]):
         at = place
         for group in self._groups:
             if 0 <= at < len(group):
-                return Proposal(group.args(at), group.window)
+                return Proposal(group.predicate, group.args(at), group.window)
             at -= len(group)
         raise IndexError(place)
 
     def __iter__(self) -> Iterator[Proposal]:
-        return (Proposal(group.args(i), group.window) for group in self._groups for i in range(len(group)))
+        return (Proposal(g.predicate, g.args(i), g.window) for g in self._groups for i in range(len(g)))

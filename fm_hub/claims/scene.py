@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_hub.claims.series import jitter, med
 from fm_hub.claims.skeleton import Skeleton
 from fm_hub.claims.verdict import Verdict
 from fm_hub.claims.window import MIN_SAMPLES, MIN_SECONDS, Couple, Course, Pair, Window
@@ -69,8 +70,11 @@ class Scene:
 
     def range(self, frames: NDArray[np.int32], t0: float, t1: float) -> slice:
         """The stretch of rising frames that lies in the window."""
-        t = self.t[frames]
-        return slice(int(t.searchsorted(t0 - TIME_SLACK)), int(t.searchsorted(t1 + TIME_SLACK, "right")))
+        key = ("range", t0, t1)
+        if key not in self.memo:
+            self.memo[key] = self.t.searchsorted(t0 - TIME_SLACK), self.t.searchsorted(t1 + TIME_SLACK, "right")
+        first, end = self.memo[key]
+        return slice(int(frames.searchsorted(first)), int(frames.searchsorted(end)))
 
     def sightings(self, track_id: str) -> tuple[NDArray[np.int32], Floats]:
         """The frames in which a track of the clip was seen, and its boxes (N, 4) there, float64."""
@@ -99,10 +103,10 @@ class Scene:
     def _off(self, track_id: str) -> Floats:
         frames, bbox = self.sightings(track_id)
         size = np.array([self.width, self.height])
-        cut = ((bbox[:, :2] <= 0.01 * size) | (bbox[:, 2:] >= 0.99 * size)).any(axis=1)
-        others = self._boxes[[k for k, name in enumerate(self.tracks) if name != track_id]][:, frames]
-        common = np.minimum(bbox[:, 2:], others[..., 2:]) - np.maximum(bbox[:, :2], others[..., :2])
-        cut |= (common > -0.01 * self.diagonal).all(axis=2).any(axis=0)  # what is not there is not near
+        edge = (bbox[:, :2] <= 0.01 * size) | (bbox[:, 2:] >= 0.99 * size)
+        cut = edge[:, 0] | edge[:, 1] | self._crowd(track_id)[frames]
+        if not cut.any():
+            return np.zeros(len(frames))
         sides = bbox[:, 2:] - bbox[:, :2]
         clear = np.flatnonzero(~cut)
         if not len(clear):
@@ -116,11 +120,36 @@ class Scene:
         missing = np.maximum(large * grown[:, None] - sides, 0.0)
         return np.where(cut, np.hypot(missing[:, 0], missing[:, 1]) / 2, 0.0)
 
-    def crowded(self, track_id: str, frame: int, box: Floats) -> bool:
-        """Whether the box of another track comes near a box (4,) of a track in a frame."""
-        common = np.minimum(box[2:], self._boxes[:, frame, 2:]) - np.maximum(box[:2], self._boxes[:, frame, :2])
-        near = np.all(common > -0.01 * self.diagonal, axis=1)  # what is not there is not near
-        return any(bool(x) for x, name in zip(near, self.tracks, strict=True) if name != track_id)
+    def crowded(self, track_id: str, frame: int) -> bool:
+        """Whether the box of another track comes near that of a track in a frame in which it was seen."""
+        return bool(self._crowd(track_id)[frame])
+
+    def _crowd(self, track_id: str) -> NDArray[np.bool_]:
+        """(F,) where the box of another track comes near that of a track; what is not there is not near."""
+        key = ("crowd", track_id)
+        if key not in self.memo:
+            own = list(self.tracks).index(track_id)
+            low, high = self._boxes[..., :2], self._boxes[..., 2:]
+            close = np.minimum(high[own], high) - np.maximum(low[own], low) > -0.01 * self.diagonal
+            near = close[..., 0] & close[..., 1]
+            near[own] = False
+            self.memo[key] = near.any(axis=0)
+        crowd: NDArray[np.bool_] = self.memo[key]
+        return crowd
+
+    def boxes(self, frame: int) -> Floats:
+        """(tracks, 4) the box of each of ``tracks`` in a frame, in their order; not a number where it is not seen."""
+        found: Floats = self._boxes[:, frame]
+        return found
+
+    def noise(self, track_id: str) -> float:
+        """The noise of the middles of all boxes of a track, pixels; it has three or more."""
+        key = ("noise", track_id)
+        if key not in self.memo:
+            _, bbox = self.sightings(track_id)
+            self.memo[key] = jitter((bbox[:, :2] + bbox[:, 2:]) / 2)
+        noise: float = self.memo[key]
+        return noise
 
     @cached_property
     def _boxes(self) -> Floats:
@@ -188,7 +217,7 @@ class Scene:
     @cached_property
     def step(self) -> float:
         """The median time between sampled frames, seconds; 0 for a single frame."""
-        return float(np.median(np.diff(self.t))) if len(self.t) > 1 else 0.0
+        return med(np.diff(self.t)) if len(self.t) > 1 else 0.0
 
     @cached_property
     def _to_first_frame(self) -> tuple[Floats, Floats, Floats]:
@@ -198,11 +227,11 @@ class Scene:
         a[0], b[0] = np.eye(2), 0.0
         m = np.array([self.width / 2, self.height / 2])
         cam = self.camera
+        zoom, cos, sin = np.exp(-cam.dlogs), np.cos(cam.droll), np.sin(cam.droll)
+        backs = zoom[:, None, None] * np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
+        moved = np.stack([cam.dx, cam.dy], 1) + m
         for g in range(1, n):
-            turn, zoom = float(cam.droll[g]), float(np.exp(-cam.dlogs[g]))
-            back = zoom * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-            shift = m - back @ (np.array([cam.dx[g], cam.dy[g]]) + m)
-            a[g], b[g] = a[g - 1] @ back, a[g - 1] @ shift + b[g - 1]
+            a[g], b[g] = a[g - 1] @ backs[g], a[g - 1] @ (m - backs[g] @ moved[g]) + b[g - 1]
             s[g] = s[g - 1] - cam.dlogs[g]
         return a, b, s
 

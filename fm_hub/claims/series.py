@@ -37,13 +37,12 @@ S = TypeVar("S", bound=np.generic)
 
 def measured(measure: Callable[[R], T]) -> Callable[[R], T]:
     """Let a measure be taken once on each thing: the next word of the same predicate costs a look-up."""
-    key = (measure.__module__, measure.__qualname__)
 
     def once(of: R) -> T:
         memo = of.memo
-        if key not in memo:
-            memo[key] = measure(of)
-        value: T = memo[key]
+        if measure not in memo:
+            memo[measure] = measure(of)
+        value: T = memo[measure]
         return value
 
     return once
@@ -150,17 +149,17 @@ def smooth(c: Floats) -> Floats:
 
 def smooth_ends(c: Floats, out: Floats) -> None:
     """The two first and two last of a running median of points (N ≥ 5, D), over three and four points."""
-    three, four = (np.concatenate([c[:k], c[-k:]], axis=1) for k in (3, 4))
-    three.sort(axis=0)
-    four.sort(axis=0)
-    d = c.shape[1]
-    out[0], out[-1] = three[1, :d], three[1, d:]
-    middle = (four[1] + four[2]) / 2
-    out[1], out[-2] = middle[:d], middle[d:]
+    for first, second, ends in ((0, 1, c[:4]), (-1, -2, c[:-5:-1])):
+        for k, four in enumerate(ends.T.tolist()):
+            out[first, k] = sorted(four[:3])[1]
+            four.sort()
+            out[second, k] = (four[1] + four[2]) / 2
 
 
 def turning_points(u: Floats, h: float) -> tuple[list[float], list[int]]:
     """The start of the walk, its turning values and its end, and their places; empty if it stays in a band of ``h``."""
+    if spread(u) <= h:
+        return [], []
     heading = 0
     values: list[float] = u.tolist()
     low = high = extreme = values[0]
@@ -183,7 +182,7 @@ def turning_points(u: Floats, h: float) -> tuple[list[float], list[int]]:
             points.append(extreme)
             places.append(at)
             heading, extreme, at = -heading, x, k
-    return ([*points, extreme], [*places, at]) if heading else ([], [])
+    return [*points, extreme], [*places, at]
 
 
 def legs(u: Floats, h: float) -> list[float]:

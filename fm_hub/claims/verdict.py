@@ -66,7 +66,10 @@ def both(lead: Verdict, *margins: float) -> Verdict:
 def agree(m: float, *others: float) -> float:
     """The margin of what several measures say: of one mind, the smallest one's; else none."""
     for other in others:
-        m = math.copysign(min(abs(m), abs(other)), m) if m * other > 0 else 0.0 * m * other
+        if m * other > 0:
+            m = other if abs(other) < abs(m) else m
+        else:
+            m = 0.0 * m * other
     return m
 
 

@@ -166,9 +166,9 @@ class Window:
     @cached_property
     def _turn(self) -> Floats:
         """The lesser and the main axis of the smoothed path, as columns (2, 2)."""
-        centred = self.path - mean_point(self.path)
-        out: Floats = np.linalg.eigh(centred.T @ centred)[1]
-        return out
+        x, y = (self.path - mean_point(self.path)).T
+        turn = math.atan2(2 * float(x @ y), float(x @ x) - float(y @ y)) / 2
+        return np.array([[-math.sin(turn), math.cos(turn)], [math.cos(turn), math.sin(turn)]])
 
     @cached_property
     def _axes(self) -> Floats:
@@ -237,7 +237,7 @@ class Window:
     @cached_property
     def cut(self) -> bool:
         """Whether so many samples are cut that the middles of their boxes tell no speed."""
-        return 10 * np.count_nonzero(self.whole) < 9 * len(self.whole)
+        return bool(10 * np.count_nonzero(self.whole) < 9 * len(self.whole))
 
     @cached_property
     def speeds(self) -> Floats:

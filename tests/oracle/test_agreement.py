@@ -350,8 +350,8 @@ def test_agreement_on_random_claims() -> None:
             assert min(difference, abs(difference - turn)) < 1e-5 or (math.isnan(fast.value) and math.isnan(value)), (
                 where
             )
-            window = window_of(predicate, claim.t0, claim.t1, claim.frame)
-            quick = measure(scene, Proposal(json.loads(claim.args), window))
+            window = window_of(claim.t0, claim.t1, claim.frame)
+            quick = measure(scene, Proposal(predicate, json.loads(claim.args), window))
             assert (quick.true, quick.false) == (fast.true, fast.false), where
             assert json.dumps(quick.rounded()) == json.dumps(fast), where
             seen[predicate, (fast.margin >= 2) - (fast.margin <= -2)] += 1
