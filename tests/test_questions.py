@@ -166,6 +166,43 @@ def test_every_sentence_of_a_caption_is_proved(seed: int) -> None:
     assert text.text == " ".join(s.text for s in text.sentences)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_of_an_unknown_view_only_the_picture_is_told(seed: int) -> None:
+    a = lively(seed)
+    unknown = annotation(a.tracks, a.frames.t, camera="unknown")
+    m = Material(replace(unknown, keypoints=a.keypoints, contacts=a.contacts), 0.5)
+    text = caption(m, seed=0)
+    for s in text.sentences if text else ():
+        assert s.claim.frame == "image"
+        assert s.claim.predicate not in ("view", "direction", "moves", "speed", "depth", "travels")
+        assert check(m.scene, s.claim).true
+        assert "background" not in s.text
+
+
+def test_an_unknown_view_has_a_caption_of_places() -> None:
+    a = street()
+    text = caption(Material(annotation(a.tracks, a.frames.t, camera="unknown"), 0.5), seed=0)
+    assert text is not None
+    assert {"location", "relation"} <= {s.aspect for s in text.sentences}
+
+
+def test_where_there_is_nothing_else_to_tell_the_view_is_told() -> None:
+    t = clock()
+    poor = [make_track("a", "person", t, rest((300, 100)), quality=0.2)]
+    still = caption(Material(annotation(poor, t), 0.5), seed=0)
+    assert still is not None
+    assert still.text == still.short == "The view stands still."
+    assert caption(Material(annotation(poor, t, camera="unknown"), 0.5), seed=0) is None
+    drifting = annotation(poor, t, camera="moving")
+    steps = np.where(np.arange(len(t)) % 20 < 10, 4.0, -4.0)  # to and fro: it goes nowhere, and does not stand still
+    m = Material(replace(drifting, camera=replace(drifting.camera, dx=steps)), 0.5)
+    text = caption(m, seed=0)
+    assert text is not None
+    assert text.text == "The view does not stand still."
+    assert check(m.scene, text.sentences[0].claim).true
+
+
 def test_a_partial_window_is_said_with_its_times() -> None:
     t = clock()
     track = make_track("a", "person", t, line((100, 200), (500, 200)), seen=(0.0, 3.0))

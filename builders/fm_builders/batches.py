@@ -241,6 +241,8 @@ def _compose_clip(
     composed.add("qa", split, [*questions, *written])
     composed.add(AGAIN, split, asked.again)
     composed.add("captions", split, [text] if text else [])
+    if text is None:
+        composed.dropped["NothingToTell"] += 1
     composed.add("facts", split, facts_of(m, questions, text))
     if split == "test":  # what a model wrote itself is never in the benchmark
         kept = [q for q in questions if q.question_id not in how.drop]

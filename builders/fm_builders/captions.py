@@ -1,7 +1,8 @@
 """Captions: proved sentences in the paper's seven aspects, in the order in which a person would tell them.
 
 A sentence stands on one claim that is true with margin; what cannot be proved is not said. An aspect
-without a provable sentence is left out.
+without a provable sentence is left out. Where the view's motion is not known, nothing is told but what the picture
+alone shows: places, sides, distances, contacts, what comes and goes, gestures and counts.
 """
 
 from __future__ import annotations
@@ -43,13 +44,18 @@ class _Line(NamedTuple):
 
 
 def caption(m: Material, *, seed: int) -> Caption | None:
-    """The caption of a clip; None if nothing about it can be proved."""
+    """The caption of a clip; None if nothing about it can be proved.
+
+    That the view stands still is told where there is nothing else to tell.
+    """
     sentences: list[Sentence] = []
     told: Counter[str] = Counter()
     for line in _lines(m):
         if told[line.aspect] < MOST and (sentence := _say(m, line, seed)) is not None:
             told[line.aspect] += 1
             sentences.append(sentence)
+    if not sentences and (sentence := _say(m, _view(m), seed)) is not None:
+        sentences.append(sentence)
     sentences.sort(key=lambda s: ASPECTS.index(s.aspect))
     if not sentences:
         return None
@@ -87,25 +93,31 @@ def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
 
 
 def _lines(m: Material) -> Iterator[_Line]:
-    if m.camera != "unknown":
-        for track in m.good:
-            span = m.stretch(track)
-            if span is not None:
-                yield from _about_one(m, track, span)
-                yield from _body(m, track, span)
-        yield from _contacts(m)
-        for a, b in m.couples():
-            span = m.common(a, b)
-            if span is not None:
-                yield from _about_two(m, a, b, span)
-        if m.camera == "static":
-            yield from _events(m)
-        else:
-            yield _Line("dynamics", "view", {}, m.words("view", {}, VIEWS, m.whole, "image"), m.whole)
+    for track in m.good:
+        span = m.stretch(track)
+        if span is not None:
+            yield from _about_one(m, track, span)
+            yield from _body(m, track, span)
+    yield from _contacts(m)
+    for a, b in m.couples():
+        span = m.common(a, b)
+        if span is not None:
+            yield from _about_two(m, a, b, span)
+    if m.camera == "static":
+        yield from _events(m)
+    else:
+        yield _view(m)
     for label in m.labels():
         if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
             numbers = m.words("at_once", {"label": label}, range(2, 13), m.whole, "image")
             yield _Line("count", "at_once", {"label": label}, numbers, m.whole)
+
+
+def _view(m: Material) -> _Line:
+    """How the view goes; where no word fits, that it goes."""
+    words = m.words("view", {}, VIEWS, m.whole, "image")
+    words += m.each("not", [{"predicate": "view", "args": {"is": "static"}}], m.whole, "image")
+    return _Line("dynamics", "view", {}, words, m.whole)
 
 
 def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
@@ -125,7 +137,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         if first and then and first != then:
             turned = {**given, "first": first, "then": then, "at": turn}
             yield _Line("order", "sequence", args, m.each("sequence", [turned], span), span)
-    if m.moves(track, span):
+    if m.camera == "unknown" or m.moves(track, span):
         corners = ("top-left", "top-right", "bottom-left", "bottom-right")
         for at in ("start", "end"):
             claims = m.words("region", {**given, "at": at}, corners, span, "image")
