@@ -215,7 +215,7 @@ def test_a_format_of_another_package(made: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(FORMATS.table, "lines", "test_export:_Lines")
     monkeypatch.setattr("fm_hub.registry.load_string", lambda _: _Lines)
     monkeypatch.setitem(FORMATS._targets, "lines", "test_export:_Lines")
-    assert export(made, tmp_path / "x", Asked("lines", ("captions",), EVERY)).parts[0].rows == 2
+    assert export(made, tmp_path / "x", Asked("lines", ("captions",), EVERY)).parts[0].rows == 3
 
 
 def test_the_command(made: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_all_of_a_composed_dataset_is_proved(made: Path) -> None:
     assert report.ok, report.problems[:3]
     assert report.questions == report.proved > 30
     assert (report.failed, report.ungrounded) == (0, 0)
-    assert report.captions == 2
+    assert report.captions == 3
     assert report.sentences > 10
     assert report.facts > 20
     assert set(report.as_dict()) >= {"questions", "proved", "failed", "ungrounded"}

@@ -18,13 +18,14 @@ from typing import Any
 from fm_eval_harness.parsing import answer_part, plain
 from fm_eval_harness.typed import direction_of, number_of
 from fm_hub.claims import MalformedClaim, Scene, check
+from fm_hub.claims.view import VIEWS
 from fm_hub.records import VISIBLE, Caption, Claim
 from fm_hub.scenes import Scenes
 from fm_hub.wording import plural, refer
 
 __all__ = ["DESCRIPTIONS_VERSION", "Facts", "Said", "statements"]
 
-DESCRIPTIONS_VERSION = 1
+DESCRIPTIONS_VERSION = 2
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
 _CLAUSE = re.compile(r",?\s+(?=(?:and\s+)?then\s)|,\s+(?:and|while|but)\s+|\s+(?:while|whereas)\s+")
 _TURN = re.compile(r"\bfirst\b(.+?),?\s*\bthen\b(.+)", re.I)
@@ -70,6 +71,18 @@ _TWO: tuple[tuple[str, str], ...] = (
     ("relation:above", r"\babove\b"),
     ("relation:below", r"\bbelow\b"),
 )
+_LENS = r"\b(?:camera|view|shot)\s+"
+_STILL = r"(?:still|static|fixed|stationary)\b"
+_VIEW: tuple[tuple[str, str], ...] = (
+    ("moves", rf"{_LENS}(?:(?:does\s+not|doesn't)\s+(?:stand|stay|hold|remain)|is\s+not|isn't)\s+{_STILL}"),
+    ("static", rf"{_LENS}(?:stands?|stays?|holds?|remains?|is)\s+{_STILL}|{_STILL}\s+(?:camera|view|shot)\b"),
+    ("shakes", rf"{_LENS}(?:shakes|trembles|is\s+shaky)\b"),
+    ("in", rf"{_LENS}(?:closes|zooms|moves)\s+in\b"),
+    ("out", rf"{_LENS}(?:widens|zooms\s+out|pulls\s+back)\b"),
+    ("anticlockwise", rf"{_LENS}(?:rolls|rotates|turns)\s+(?:anticlockwise|counter-?clockwise)\b"),
+    ("clockwise", rf"{_LENS}(?:rolls|rotates|turns)\s+clockwise\b"),
+)  # fmt: skip
+_PANS = re.compile(rf"{_LENS}(?:shifts?|pans?|tilts?|moves?|turns?|goes)\s+(.+)", re.I)
 _COUNT = re.compile(r"\bat\s+most\b|\bcan\s+be\s+seen\b|\bare\s+visible\b|\bare\s+seen\b|\bthere\s+are\b", re.I)
 _EVENTS = ("starts", "stops", "enters", "leaves")
 
@@ -135,7 +148,7 @@ def statements(scene: Scene, text: str) -> list[Said]:
             if not who and re.match(r"(?:and\s+)?(?:then\b|it\b|he\b|she\b|they\b)", body, re.I):
                 who = last
             about = [("sequence", {"track": who[0], **turn})] if turn and who else [*_about(body, who)]
-            for predicate, args in (*about, *_counts(scene, body)):
+            for predicate, args in (*_view(body), *about, *_counts(scene, body)):
                 found.setdefault(Said(predicate, Claim.of("", args, 0, 0).args, window, place))
                 place += 1
             last = who or last
@@ -191,6 +204,17 @@ def _about(body: str, who: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         way = direction_of(re.split(rf"\b(?:{_GOES})\b", body, maxsplit=1, flags=re.I)[1])
         if way:
             yield "direction", given | {"is": way}
+
+
+def _view(body: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a clause says of the view itself."""
+    pans = _PANS.search(body)
+    way = direction_of(pans[1]) if pans else ""
+    words = [word for word, pattern in _VIEW if re.search(pattern, body, re.I)] or [way]
+    if words[0] == "moves":
+        yield "not", {"predicate": "view", "args": {"is": "static"}}
+    elif words[0] in VIEWS:
+        yield "view", {"is": words[0]}
 
 
 def _counts(scene: Scene, body: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -300,5 +324,5 @@ def _key(claim: Claim) -> tuple[str, str]:
     return claim.predicate, Claim.of("", args, 0, 0).args
 
 
-_READ = {"sequence", "direction", "at_once", *(name.partition(":")[0] for name, _ in (*_ONE, *_TWO))}
+_READ = {"sequence", "direction", "at_once", "view", "not", *(name.partition(":")[0] for name, _ in (*_ONE, *_TWO))}
 """The predicates that a text is read for: the reference's other sentences are in no recall."""
