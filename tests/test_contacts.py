@@ -163,6 +163,18 @@ def test_a_small_hand_that_trembles_by_more_than_its_size_still_touches() -> Non
     assert span(found, "touch") == pytest.approx((1.0, 6.0), abs=0.6)
 
 
+def test_what_leaves_a_small_trembling_hand_slowly_leaves_it_when_it_begins_to() -> None:
+    """Given from hand to hand: for a second the thing goes a hand and a half, and their boxes meet most of it."""
+    given = through((0, 320, 200), (2.5, 320, 200), (3.5, 332, 204), (6, 360, 214))
+    ends = []
+    for seed in range(12):
+        small = make_track("hand", "hand", T, through((0, 316, 198)), size=(8, 8), jitter=2.5, seed=seed)
+        found = contacts(small, thing(given, size=(14, 14), jitter=2.5, seed=100 + seed))
+        ends += [c.t1 for c in found if c.kind == "touch"]
+    assert len(ends) >= 10
+    assert float(np.median(ends)) == pytest.approx(2.5, abs=0.2)
+
+
 def test_what_hovers_at_an_edge_and_moves_nothing_does_not_touch() -> None:
     hovers = through((0, 60, 200), (2, 280, 200), (4, 280, 200), (6, 60, 200))
     assert contacts(hand(hovers), thing(through((0, *STILL)))) == [], "their boxes share a few pixels"

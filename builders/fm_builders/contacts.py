@@ -12,7 +12,8 @@ For each frame in which both tracks are there, and in units of the hand's size (
 
 A touch begins where the gap falls to `NEAR` and ends where it rises above `APART`; it is believed if the slip is small
 for long enough. A hold spans the frames of a touch from the first in which the thing goes along to the last, with the
-still frames before and after in which neither slips.
+still frames before and after in which neither slips. Where the boxes tremble so much that a slip drowns in it, both are
+cut to the frames in which the two are together as their path shows it (:mod:`fm_builders.parting`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.boxes import area, centre
+from fm_builders.parting import together
 from fm_builders.trackers.two_stage import GROUPS
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import jitter, smooth
@@ -40,6 +42,8 @@ TOO_LARGE = 6.0  # hands: the longer side of a thing's box, above which an overl
 NEAR, APART = 0.05, 0.25  # hands
 SLOW = 1.2  # hands a second: a hand that stays with a thing, as it reaches, turns and regrips
 SLIP_WINDOW, TREMBLES = 0.4, 2.0  # seconds; deviations of the boxes' trembling
+DROWNS = 0.5  # of SLOW: trembling that looks faster hides a slip
+PARTS, PARTS_BY = 0.8, 1.0  # hands a second, hands: what parts goes at least so fast and so far
 WITHIN, FOR_A_WHILE = 0.2, 0.2  # sizes of the thing; share of a touch
 LEAST_TOUCH, LEAST_SLOW = 0.25, 0.5  # seconds; share of a touch
 ALONG_WINDOW = 0.5  # seconds
@@ -146,6 +150,7 @@ class _Meeting:
         self.a, self.b = hand.bbox[i], thing.bbox[there][j].astype(np.float64)
         self.points, self.size = hand.points[i], hand.size[i]
         seen = (thing.state[there][j] == VISIBLE) & (hand.score[i] > 0)
+        self._between = centre(self.a) - centre(self.b)
         self.score = np.where(seen, np.sqrt(hand.score[i] * thing.score[there][j]), 0.0)
 
     def contacts(self) -> Iterator[Contact]:
@@ -153,7 +158,8 @@ class _Meeting:
         if len(self.frame) < 3:
             return
         slow, (along, pushed) = self._slow(), self._along()
-        for start, stop in self._near():
+        for near in self._near():
+            start, stop = self._together(*near)
             held = self._held(start, stop, slow, along)
             stays = slow[start:stop].mean() >= LEAST_SLOW and not self.hand.whole_body
             moved = self._lasts(pushed | along, start, stop)
@@ -208,12 +214,20 @@ class _Meeting:
 
         A small hand far away trembles by more than its size.
         """
-        raw = centre(self.a) - centre(self.b)
+        raw = self._between
         between, (lo, hi) = smooth(raw), self._around(SLIP_WINDOW)
         step, seconds = between[hi] - between[lo], np.maximum(self.t[hi] - self.t[lo], 1e-6)
         slip = smooth((np.linalg.norm(step, axis=1) / seconds)[:, None])[:, 0]
         slow: Bools = slip <= SLOW * self.size + TREMBLES * jitter(raw) / SLIP_WINDOW
         return slow
+
+    def _together(self, start: int, stop: int) -> tuple[int, int]:
+        """A run without its ends in which the two come together or part, where :meth:`_slow` cannot tell."""
+        here, size = slice(start, stop), float(np.median(self.size[start:stop]))
+        if TREMBLES * jitter(self._between) / SLIP_WINDOW < DROWNS * SLOW * size:
+            return start, stop
+        first, end = together(self.t[here], smooth(self._between)[here], PARTS * size, PARTS_BY * size)
+        return start + first, start + end
 
     def _around(self, seconds: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """(N,) each: the first and the last frame within a window of some seconds around every one."""
