@@ -46,5 +46,12 @@ def test_nothing_depends_on_where_or_on_the_direction_of_time(x: float, y: float
     assert together(-T[::-1], place[::-1], 8.0, 8.0) == (len(T) - stop, len(T) - start)
 
 
+@given(st.integers(0, 1000), st.booleans(), st.booleans())
+def test_nothing_is_taken_off_where_it_is_not_looked_for(seed: int, meet: bool, part: bool) -> None:
+    start, stop = together(T, seen(1.5, 4.2, 14.0, 2.0, seed), 8.0, 8.0, meet=meet, part=part)
+    assert (start > 0) <= meet
+    assert (stop < len(T)) <= part
+
+
 def test_a_few_frames_part_nothing() -> None:
     assert together(T[:5], seen(0, 0.1, 50.0, 0.0, 0)[:5], 1.0, 1.0) == (0, 5)

@@ -222,11 +222,16 @@ class _Meeting:
         return slow
 
     def _together(self, start: int, stop: int) -> tuple[int, int]:
-        """A run without its ends in which the two come together or part, where :meth:`_slow` cannot tell."""
+        """A run without its ends in which the two come together or part, where :meth:`_slow` cannot tell.
+
+        What is near from the first frame on, or to the last, is not seen to come or to go.
+        """
         here, size = slice(start, stop), float(np.median(self.size[start:stop]))
         if TREMBLES * jitter(self._between) / SLIP_WINDOW < DROWNS * SLOW * size:
             return start, stop
-        first, end = together(self.t[here], smooth(self._between)[here], PARTS * size, PARTS_BY * size)
+        comes, goes = start > 0, stop < len(self.t)
+        place = smooth(self._between)[here]
+        first, end = together(self.t[here], place, PARTS * size, PARTS_BY * size, meet=comes, part=goes)
         return start + first, start + end
 
     def _around(self, seconds: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -20,18 +20,21 @@ PARTINGS = 3  # a thing is put down, and then the hand goes: one after the other
 Floats = NDArray[np.float64]
 
 
-def together(t: Floats, place: Floats, speed: float, way: float) -> tuple[int, int]:
+def together(
+    t: Floats, place: Floats, speed: float, way: float, *, meet: bool = True, part: bool = True
+) -> tuple[int, int]:
     """The rows ``start <= k < stop`` of a path in which the two are together: without its partings at either end.
 
     ``t`` (N,) rises; ``place`` (N, 2) is where one thing is seen from the other. A parting is at least as fast as
-    ``speed``, in units of ``place`` a second, and goes at least as far as ``way``. Of an approach and a parting that
-    both fit, the plainer one is taken off first: what is left may need no other.
+    ``speed``, in units of ``place`` a second, and goes at least as far as ``way``. ``meet`` and ``part``: whether one
+    is looked for at the start and at the end. Of two that both fit, the plainer one is taken off first: what is left
+    may need no other.
     """
     start, stop = 0, len(t)
     for _ in range(PARTINGS):
         here = slice(start, stop)
-        last, gain = _parting(t[here], place[here], speed, way)
-        first, gain_before = _parting(-t[here][::-1], place[here][::-1], speed, way)
+        last, gain = _parting(t[here], place[here], speed, way) if part else (stop, 0.0)
+        first, gain_before = _parting(-t[here][::-1], place[here][::-1], speed, way) if meet else (stop, 0.0)
         if gain <= 0 and gain_before <= 0:
             break
         if gain >= gain_before:
