@@ -124,6 +124,99 @@ def test_a_second_start_is_no_start() -> None:
         assert margin(scene, event, 0.0, 4.0, track=track.track_id) >= 2
 
 
+def test_what_goes_from_the_outset_does_not_start() -> None:
+    t = clock()
+    goes = make_track("a", "person", t, line((60, 180), (580, 180)))
+    halts = make_track("b", "person", t, lambda s: np.stack([60 + 130 * np.minimum(s, 4), 0 * s + 180], axis=1))
+    scene = Scene.of(annotation([goes, halts], t))
+    assert margin(scene, "starts", track=goes.track_id) <= -2
+    assert margin(scene, "stops", track=goes.track_id) <= -2
+    assert margin(scene, "starts", track=halts.track_id) <= -2
+    assert margin(scene, "stops", track=halts.track_id) >= 2
+    rests = lambda s: np.stack([60 + 130 * np.maximum(s - 0.3, 0), 0 * s + 180], axis=1)  # noqa: E731
+    soon = make_track("c", "person", t, rests)
+    scene = Scene.of(annotation([soon], t))
+    assert margin(scene, "starts", track=soon.track_id) > -2, "it rests for 0.3 s"
+
+
+def test_ways_cross_or_stay_apart() -> None:
+    t = clock()
+    across = make_track("a", "person", t, line((120, 180), (520, 180)), size=(30, 30), jitter=1.5)
+    down = make_track("b", "person", t, line((320, 60), (320, 300)), size=(30, 30), jitter=1.5, seed=1)
+    round_it = make_track("c", "dog", t, swing((320, 300), 150, 2.0), size=(30, 30), jitter=1.5, seed=2)
+    # there and back on one line, and further than where it ends
+    back = make_track("d", "dog", t, lambda s: np.stack([320 + 200 * np.sin(s), 60 + 0 * s], axis=1), size=(30, 30))
+    scene = Scene.of(annotation([across, down, round_it, back], t))
+    assert margin(scene, "crosses", a=across.track_id, b=down.track_id) >= 2
+    assert margin(scene, "crosses", a=across.track_id, b=round_it.track_id) <= -2, "it is 120 px below all the time"
+    assert margin(scene, "crosses", a=across.track_id, b=back.track_id) <= -2
+    assert margin(scene, "crosses", a=down.track_id, b=back.track_id) > -2, "it goes where the other one began"
+
+
+def test_who_passes_at_the_very_end_has_neither_overtaken_nor_not() -> None:
+    t = clock()
+    slow = make_track("b", "car", t, line((200, 180), (400, 180)), size=(40, 20))
+    for ahead, says in ((60.0, 1), (22.0, 0), (-25.0, -1)):
+        fast = make_track("a", "car", t, line((60, 215), (400 + ahead, 215)), size=(40, 20))
+        scene = Scene.of(annotation([fast, slow], t))
+        m = margin(scene, "overtakes", a=fast.track_id, b=slow.track_id)
+        assert (m >= 2) if says > 0 else (m <= -2) if says < 0 else abs(m) < 2, (ahead, m)
+
+
+def test_who_is_missed_all_the_time_is_not_hidden() -> None:
+    t = clock()
+    wall = make_track("w", "wall", t, rest((320, 180)), size=(240, 160))
+    walker = make_track("p", "person", t, line((60, 180), (580, 180)), size=(36, 36))
+
+    def seen(keep: Any) -> float:
+        parts = {n: getattr(walker, n)[keep] for n in ("frame", "bbox", "score", "state")}
+        scene = Scene.of(annotation([wall, replace(walker, **parts)], t))
+        return margin(scene, "hidden", track=walker.track_id)
+
+    assert seen(np.abs(t - 3) > 0.65) >= 2
+    missed = [seen(np.random.default_rng(k).random(len(t)) > 0.5) for k in range(150)]
+    assert sum(m >= 2 for m in missed) <= 3, "by chance half a second and more"
+
+
+def test_what_trembles_beside_another_is_not_hidden() -> None:
+    t = clock()
+
+    def tolerance(jitter: float, shown: float, near: bool) -> float:
+        rests_here = make_track("a", "car", t, rest((300, 180)), size=(60, 60), jitter=jitter)
+        bbox = rests_here.bbox.copy()
+        late = t > 3.0
+        bbox[late, 2] = bbox[late, 0] + shown * (bbox[late, 2] - bbox[late, 0])
+        other = make_track("b", "car", t, lambda s: np.stack([500 - 174 * (s > 3), 0 * s + 180], 1), size=(40, 60))
+        scene = Scene.of(annotation([replace(rests_here, bbox=bbox), *([other] if near else [])], t))
+        return check(scene, Claim.of("moves", {"track": rests_here.track_id, "is": True}, 0.0, 6.0)).tolerance
+
+    for jitter in (0.0, 1.0, 3.0):
+        assert tolerance(jitter, 1.0, near=True) < 1.35 * tolerance(jitter, 1.0, near=False), "all of it is seen"
+    assert tolerance(0.0, 0.6, near=True) > 2 * tolerance(0.0, 0.6, near=False), "a third of it is not"
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.5, 3.0])
+def test_what_comes_in_over_the_border_is_cut_although_it_trembles(jitter: float) -> None:
+    """Half of it is out of the frame at first; boxes that tremble end beside the border, not at it."""
+    t = clock()
+    comes = make_track("a", "car", t, line((0, 180), (300, 180)), size=(150, 60), jitter=jitter)
+    bbox = comes.bbox.copy()
+    bbox[:, 0] += np.where(bbox[:, 0] < 1, np.random.default_rng(0).uniform(0, 4 * jitter, len(t)), 0)
+    scene = Scene.of(annotation([replace(comes, bbox=bbox)], t))
+    assert check(scene, Claim.of("moves", {"track": comes.track_id, "is": True}, 0.0, 6.0)).tolerance * 734 > 30
+    assert margin(scene, "travels", track=comes.track_id, axis="x", lo=0.3, hi=0.42) < 2, "it travels 0.47 of the width"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(["approaches", "recedes", "keeps"]), st.integers(0, 1000))
+def test_growth_is_seen_under_boxes_that_tremble(word: str, seed: int) -> None:
+    growth = {"approaches": 1.1, "recedes": -1.1, "keeps": 0.0}[word]
+    scene, x = one(rest((320, 180)), growth=growth, size=(70, 70), jitter=3.0, seed=seed)
+    for other in ("approaches", "recedes", "keeps"):
+        m = margin(scene, "depth", track=x, **{"is": other})
+        assert (m >= 1) if other == word else (m <= -1)
+
+
 def test_a_circle_is_not_to_and_fro() -> None:
     scene, x = one(lambda t: np.stack([320 + 120 * np.cos(t), 180 + 120 * np.sin(t)], axis=1), size=(30, 30))
     for word in ("straight", "back-and-forth"):

@@ -171,11 +171,11 @@ def test_contacts_prove_and_distance_denies() -> None:
     assert margin(scene, "when", first=moves, then=contact, **{"is": "before"}) <= -CLEAR
     grasps, stops = {"event": "grasps", **at_cup}, {"event": "stops", "track": cup.track_id}
     assert margin(scene, "before", first=grasps, then=stops) >= CLEAR
-    close = replace(held, t0=1.6, t1=4.4)  # whose begin is perhaps half a second off
+    close = replace(held, t0=1.6, t1=4.4)  # whose begin is perhaps 0.4 s off
     scene = scene_of(hand, cup, contacts=[close])
     assert 0 < margin(scene, "when", first=moves, then=contact, **{"is": "during"}) < 2
     assert 0 < margin(scene, "before", first=grasps, then={"event": "starts", "track": cup.track_id}) < 2
-    assert margin(scene, "grasps", t0=1.8, **at_cup) == pytest.approx(-0.4), "perhaps after all"
+    assert margin(scene, "grasps", t0=1.8, **at_cup) == pytest.approx(-0.5), "perhaps after all"
     assert margin(scene, "grasps", t0=3.0, **at_cup) <= -CLEAR
 
 
@@ -200,6 +200,13 @@ def test_a_pause_is_a_rest_between_two_motions() -> None:
     assert margin(scene, "pauses", track=goes.track_id) <= -CLEAR
     denied = {"predicate": "pauses", "args": {"track": goes.track_id}}
     assert check(scene, Claim.of("not", denied, 0.0, 6.0)).true
+
+
+def test_what_trembles_does_not_pause() -> None:
+    """A slow motion under boxes that tremble: smoothed, four speeds in a row may be small."""
+    for seed in range(20):
+        slow = make_track("a", "person", T, line((200, 180), (430, 180)), size=(36, 36), jitter=8.0, seed=seed)
+        assert margin(scene_of(slow), "pauses", track=slow.track_id) < 2
 
 
 def test_what_falls_over_lies() -> None:

@@ -36,7 +36,7 @@ __all__ = [
     "window_of",
 ]
 
-CLAIMS_VERSION = 4
+CLAIMS_VERSION = 5
 
 
 class MalformedClaim(FmError):

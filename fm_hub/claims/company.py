@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fm_hub.claims.one import angle_off, heading, straight
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import measured, med, thirds
-from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both
+from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, Words, agree, both
 from fm_hub.claims.window import Pair, Window
 from fm_hub.records import Claim
 
@@ -20,13 +22,18 @@ Args = Mapping[str, Any]
 
 
 class Along(NamedTuple):
-    """Two tracks seen along their common way: angle between their ways, its tolerance, places of ``a`` from ``b``."""
+    """Two tracks seen along their common way: angle between their ways, its tolerance, places of ``a`` from ``b``.
+
+    These are medians: of the first five common samples, of the thirds, and of the last five.
+    """
 
     angle: float
     delta: float
+    start: float
     first: float
     middle: float
     last: float
+    end: float
     beside: float
     apart: float
 
@@ -43,7 +50,8 @@ def _along(pair: Pair) -> Along:
     beside = abs(pair.delta[:, 0] * ey - pair.delta[:, 1] * ex)
     first, middle, last = map(med, thirds(ahead))
     angle = angle_off(heading(a.d), heading(b.d))
-    return Along(angle, delta, first, middle, last, med(beside), med(pair.apart))
+    start, end = med(ahead[:5]), med(ahead[-5:])
+    return Along(angle, delta, start, first, middle, last, end, med(beside), med(pair.apart))
 
 
 def displaced(w: Window) -> float:
@@ -82,28 +90,48 @@ def _formations(pair: Pair) -> Words:
 
 
 def overtakes(scene: Scene, args: Args, claim: Claim) -> Verdict:
-    """Both go the same way, ``a`` is behind ``b`` at first and ahead of it at last."""
+    """Both go the same way, ``a`` is behind ``b`` at first and ahead of it at last, for a third and for a moment."""
     pair = scene.pair(args["a"], args["b"], claim.t0, claim.t1, claim.frame)
     if pair is None:
         return UNCHECKED
     x = _along(pair)
     same = Verdict(x.angle, x.delta, (45.0 - x.angle) / x.delta)
-    return both(same, -x.first / pair.tau, x.last / pair.tau, _both_go(pair))
+    behind, ahead = agree(-x.first, -x.start), agree(x.last, x.end)
+    return both(same, behind / pair.tau, ahead / pair.tau, _both_go(pair))
 
 
 def crosses(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """The ways of ``a`` and ``b``, both nearly straight, cross each other (not at the same time, perhaps)."""
     pair = scene.pair(args["a"], args["b"], claim.t0, claim.t1, claim.frame)
-    if pair is None:
-        return UNCHECKED
-    direct = min(straight(w, 0.2) for w in (pair.a, pair.b))
-    if direct < 2.0:
-        return UNCHECKED
-    q = _crossing(pair)
-    return both(Verdict(q / scene.diagonal, pair.tau / scene.diagonal, q / pair.tau), direct, _both_go(pair))
+    return UNCHECKED if pair is None else _crosses(pair)
 
 
 @measured
+def _crosses(pair: Pair) -> Verdict:
+    """Denied also of ways that are not straight, where they nowhere come near each other."""
+    size, direct, q = pair.a.scene.diagonal, min(map(_direct, (pair.a, pair.b))), _crossing(pair)
+    chords = both(Verdict(q / size, pair.tau / size, q / pair.tau), direct, _both_go(pair))
+    if direct < DECIDED:
+        chords = UNCHECKED
+    if chords.true or chords.false or (room := _room_between(pair.a, pair.b)) <= 0:
+        return chords
+    return Verdict(-room / size, pair.tau / size, -room / pair.tau)
+
+
+def _direct(w: Window) -> float:
+    """The margin of "its way is its chord, and no longer": what comes back on a line is straight, but longer."""
+    extent = max(w.extent, 1e-6)
+    return min(straight(w, 0.2), (w.length / extent - 0.8) / max(0.02, w.tau / extent))
+
+
+def _room_between(a: Window, b: Window) -> float:
+    """How far two ways stay apart, pixels, at whatever times; what lies between two samples is half a step off them."""
+    apart = a.c[:, None] - b.c[None]
+    steps = (np.diff(w.c, axis=0) for w in (a, b))
+    half = sum(float(np.hypot(step[:, 0], step[:, 1]).max()) / 2 for step in steps)
+    return float(np.hypot(apart[..., 0], apart[..., 1]).min()) - half
+
+
 def _crossing(pair: Pair) -> float:
     """How far the ends of each way lie on different sides of the other, pixels; negative if they do not."""
     least = math.inf

@@ -15,8 +15,8 @@ from fm_hub.records import Claim
 
 __all__ = ["BOUND_TOLERANCE", "carries", "grasps", "hand_side", "holds", "releases", "spell", "touches"]
 
-BOUND_TOLERANCE = 0.5
-"""Seconds: contacts that are found on boxes begin up to a second early, and end up to one late."""
+BOUND_TOLERANCE = 0.4
+"""Seconds: of contacts that are found on trembling boxes, the begin and the end are up to twice as far off."""
 BRIDGE = 0.3
 """Seconds of no contact that do not end one."""
 Args = Mapping[str, Any]

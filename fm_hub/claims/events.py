@@ -38,44 +38,50 @@ def stops(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _started(w: Window) -> Verdict:
-    return _start(w.speeds, w.raw_speeds, w.t, w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
+    return _start(w, w.speeds, w.raw_speeds, w.t)
 
 
 @measured
 def _stopped(w: Window) -> Verdict:
-    v = _start(w.speeds[::-1], w.raw_speeds[::-1], -w.t[::-1], w.tau, START_SPEED * w.scene.diagonal, _stirs(w))
+    v = _start(w, w.speeds[::-1], w.raw_speeds[::-1], -w.t[::-1])
     return Verdict(-v.value, v.tolerance, v.margin)
 
 
-def _stirs(w: Window) -> float:
-    return (w.extent - 0.03 * w.scene.diagonal) / w.tau
+def _start(w: Window, v: Floats, raw: Floats, t: Floats) -> Verdict:
+    """Speed ``v[j]`` belongs to ``t[j + 1]``. What only sways where it is sets off for nowhere.
 
-
-def _start(v: Floats, raw: Floats, t: Floats, tau: float, theta: float, stirs: float) -> Verdict:
-    """The first of three speeds in a row at ``theta`` or more; ``v[j]`` belongs to ``t[j + 1]``.
-
-    What only sways where it is sets off for nowhere: ``stirs`` is the margin of "it does not rest all the time".
+    Denied where no rest comes before any motion, if only of two speeds, or of one where the window begins.
     """
     if len(v) < 3:
         return UNCHECKED
-    tol = max(0.15 * theta, 0.5 * tau)
-    weakest = np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:])
-    runs = np.nonzero(weakest >= theta)[0]
-    if not len(runs):
-        fastest = (highest(v) - theta) / tol
-        return Verdict(math.nan, TIME_TOLERANCE, fastest) if fastest < 0 else UNCHECKED
-    i = int(runs[0])
+    theta = START_SPEED * w.scene.diagonal
+    tol = max(0.15 * theta, 0.5 * w.tau)
+    i, sure = _setting_off(v, raw, t, theta, tol)
+    if sure > 0:
+        return Verdict(float(t[i + 1]), TIME_TOLERANCE, affirmed(sure, (w.extent - 0.03 * w.scene.diagonal) / w.tau))
+    v, sure_of = v.copy(), raw - w.noise / w.scene.step  # smoothed ends are slow, others tremble
+    v[:2], v[-2:] = np.maximum(v[:2], sure_of[:2]), np.maximum(v[-2:], sure_of[-2:])
+    rest, go = np.maximum(v[:-1], v[1:])[:-1], np.maximum.accumulate(v[::-1])[::-1][2:]
+    rest[0] = v[0]  # it may have rested before the window
+    least = highest(np.minimum(theta - rest, go - theta)) / tol
+    return Verdict(math.nan, TIME_TOLERANCE, least) if least < 0 else UNCHECKED
+
+
+def _setting_off(v: Floats, raw: Floats, t: Floats, theta: float, tol: float) -> tuple[int, float]:
+    """The first of three speeds in a row at ``theta`` or more, and the margin that all before is rest; 0 if unsure."""
+    runs = np.nonzero(np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:]) >= theta)[0]
+    i = int(runs[0]) if len(runs) else 0
     if i < 4:
-        return UNCHECKED
+        return i, 0.0
     fast = v >= theta + 2 * tol
     if fast[i:].any():
         full = i + int(fast[i:].argmax())
-        if not fast[full:].all() and (runs > full + int(fast[full:].argmin())).any():
-            return UNCHECKED  # perhaps a second start: "it starts" would not say which
+        slow = np.nonzero(np.maximum(v[full:-1], v[full + 1 :]) < theta + tol)[0]
+        if len(slow) and (runs > full + slow[0]).any():
+            return i, 0.0  # perhaps a second start: "it starts" would not say which
     rest = agree((theta - med(v[:i])) / tol, (theta - med(raw[:i])) / tol)  # a median of five makes a turn a rest
     go = (med(v[i : i + 5]) - theta) / tol
-    m = min(rest, go, (float(t[i + 1] - t[0]) - 0.4) / 0.1)
-    return Verdict(float(t[i + 1]), TIME_TOLERANCE, affirmed(m, stirs))
+    return i, min(rest, go, (float(t[i + 1] - t[0]) - 0.4) / 0.1)
 
 
 def enters(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -159,7 +165,8 @@ def _paused(w: Window) -> Verdict:
         return UNCHECKED
     tol = max(0.15 * theta, 0.5 * w.tau)
     go = np.minimum(np.minimum(v[:-2], v[1:-1]), v[2:])
-    rest = np.maximum(np.maximum(v[:-3], v[1:-2]), np.maximum(v[2:-1], v[3:]))[3:-3]
+    usual = np.convolve(w.raw_speeds, np.full(4, 0.25), "valid")  # what trembles may look slow once it is smoothed
+    rest = np.maximum(np.maximum(np.maximum(v[:-3], v[1:-2]), np.maximum(v[2:-1], v[3:])), usual)[3:-3]
     before = np.maximum.accumulate(go)[: len(rest)]
     after = np.maximum.accumulate(go[::-1])[::-1][7 : 7 + len(rest)]
     m = highest(np.minimum(np.minimum(theta - rest, before - theta), after - theta)) / tol

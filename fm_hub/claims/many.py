@@ -12,7 +12,7 @@ from fm_hub.claims.one import angle_off, heading
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import mean, measured, med, med_point, third, thirds
 from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, agree, both, three_way, trend
-from fm_hub.claims.window import Pair
+from fm_hub.claims.window import MIN_SAMPLES, Pair
 from fm_hub.records import Claim, Floats
 
 __all__ = ["SIDES", "at_once", "distance_change", "moving_count", "order_change", "relation", "speed_order"]
@@ -76,10 +76,12 @@ def distance_change(scene: Scene, args: Args, claim: Claim) -> Words | None:
 
 @measured
 def _distances(pair: Pair) -> Words:
+    tau = math.hypot(pair.a.tau_of_thirds, pair.b.tau_of_thirds)
+
     def margins(middle_of: Callable[[Floats], float]) -> tuple[float, float, tuple[float, float, float]]:
         first, middle, last = (max(middle_of(part), 1e-6) for part in thirds(pair.apart))
         q, m = math.log(last / first), math.log(middle / first)
-        tol = max(0.08, math.hypot(pair.tau / first, pair.tau / last))
+        tol = max(0.08, math.hypot(tau / first, tau / last))
         return q, tol, trend(q, m, math.log(1.3), tol)
 
     (q, tol, usual), (_, _, means) = margins(med), margins(mean)
@@ -133,9 +135,13 @@ def moving_count(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """How many tracks of a label leave their place."""
     margins = []
     for track_id, track in scene.tracks.items():
-        if track.label == args["label"] and scene.window(track_id, claim.t0, claim.t1, "image"):
+        frames = scene.visible(track)
+        if track.label != args["label"] or len(frames) < MIN_SAMPLES:  # what flickers up once is not counted
+            continue
+        seen = scene.range(frames, claim.t0, claim.t1)
+        if seen.start < seen.stop:
             w = scene.window(track_id, claim.t0, claim.t1, claim.frame)
-            if w is None:  # seen, but the view's motion is not known: it may move or not
+            if w is None:  # seen for a moment, or the view's motion is not known: it may move or not
                 return UNCHECKED
             margins.append(w.moves)
     if not margins:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fm_hub.claims.circle import circle
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import highest, jitter, legs, mean, measured, med, med_point, thirds
+from fm_hub.claims.series import highest, jitter, legs, mean, measured, med, med_point, of_thirds, thirds
 from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, affirmed, agree, both, trend
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim, Floats
@@ -54,7 +54,7 @@ def moves(scene: Scene, args: Args, claim: Claim) -> Words | None:
 @measured
 def _moves(w: Window) -> Words:
     share, tol = w.extent / w.scene.diagonal, w.tau / w.scene.diagonal
-    rests = (0.03 * w.scene.diagonal - w.extent) / w.tau
+    rests = (0.03 * w.scene.diagonal - w.extent) / w.tau_smoothed
     return {True: Verdict(share, tol, w.moves), False: Verdict(share, tol, rests)}
 
 
@@ -210,7 +210,7 @@ def _depths(w: Window) -> Words | None:
     for g in (np.log(w.s), *sides.T):
         g = g[w.clear]
         first, middle, last = map(med, thirds(g))
-        tol = max(0.1, 2 * jitter(g))
+        tol = max(0.1, 2 * jitter(g) * of_thirds(len(g)))
         margins = trend(last - first, middle - first, math.log(1.4), tol)
         if not out:
             out = [Verdict(last - first, tol, m) for m in margins]

@@ -108,12 +108,14 @@ def _longest_gap(scene: Scene, track: str, t0: float, t1: float) -> Gap | None:
     if len(frames) < 2 * EITHER_SIDE:
         return None
     t = scene.t[frames]
-    k = int(np.argmax(np.diff(t)))
+    times = np.diff(t)
+    k = int(np.argmax(times))
     if k + 1 < EITHER_SIDE or len(frames) - k - 1 < EITHER_SIDE:
         return None
-    away = float(t[k + 1] - t[k]) - scene.step
+    often = float(np.sort(times)[math.floor(0.9 * (len(times) - 1))])  # what is missed all the time is not hidden
     room = min(_room(scene, bbox[k]), _room(scene, bbox[k + 1]))
-    margin = min((away - 0.45) / 0.1, (room - 0.03) / _noise(scene, jitter((bbox[:, :2] + bbox[:, 2:]) / 2)))
+    long, usual = ((float(times[k]) - other - 0.45) / 0.1 for other in (scene.step, often))
+    margin = affirmed(min(long, (room - 0.03) / _noise(scene, jitter((bbox[:, :2] + bbox[:, 2:]) / 2))), usual)
     return Gap(int(frames[k]), int(frames[k + 1]), float(t[k]), float(t[k + 1]), margin)
 
 

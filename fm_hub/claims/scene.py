@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.claims.series import jitter, med
+from fm_hub.claims.series import jitter, med, noise_by_axis
 from fm_hub.claims.skeleton import Skeleton
 from fm_hub.claims.verdict import Verdict
 from fm_hub.claims.window import MIN_SAMPLES, MIN_SECONDS, Couple, Course, Pair, Window
@@ -102,12 +102,12 @@ class Scene:
 
     def _off(self, track_id: str) -> Floats:
         frames, bbox = self.sightings(track_id)
-        size = np.array([self.width, self.height])
-        edge = (bbox[:, :2] <= 0.01 * size) | (bbox[:, 2:] >= 0.99 * size)
+        size, sides = np.array([self.width, self.height]), bbox[:, 2:] - bbox[:, :2]
+        tremble = 2 * noise_by_axis(sides) if len(sides) >= 3 else np.zeros(2)
+        edge = (bbox[:, :2] <= 0.01 * size + tremble) | (bbox[:, 2:] >= 0.99 * size - tremble)
         cut = edge[:, 0] | edge[:, 1] | self._crowd(track_id)[frames]
         if not cut.any():
             return np.zeros(len(frames))
-        sides = bbox[:, 2:] - bbox[:, :2]
         clear = np.flatnonzero(~cut)
         if not len(clear):
             large = sides.max(axis=0, initial=0.0)
@@ -116,8 +116,8 @@ class Scene:
             after = np.minimum(np.searchsorted(clear, np.arange(len(frames))), len(clear) - 1)
             near = np.stack([clear[np.maximum(after - 1, 0)], clear[after]])
             large = sides[near[np.abs(t[near] - t).argmin(axis=0), np.arange(len(frames))]]
-        grown = np.maximum((sides / np.maximum(large, 1.0)).max(axis=1, initial=1.0), 1.0)  # it comes nearer as it goes
-        missing = np.maximum(large * grown[:, None] - sides, 0.0)
+        grown = ((sides - tremble) / np.maximum(large, 1.0)).max(axis=1, initial=1.0)  # it comes nearer as it goes
+        missing = np.maximum(large * grown[:, None] - sides - tremble, 0.0)
         return np.where(cut, np.hypot(missing[:, 0], missing[:, 1]) / 2, 0.0)
 
     def crowded(self, track_id: str, frame: int) -> bool:

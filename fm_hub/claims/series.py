@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from fm_hub.records import Floats
 
 __all__ = ["breadth", "highest", "jitter", "legs", "longest", "lowest", "mean", "mean_point", "measured"]
-__all__ += ["med", "med_point", "noise_of", "roughness", "running_median", "smooth", "smooth_ends", "spread"]
-__all__ += ["third", "thirds", "turning_points"]
+__all__ += ["med", "med_point", "noise_by_axis", "noise_of", "of_thirds", "roughness", "running_median", "smooth"]
+__all__ += ["smooth_ends", "spread", "third", "thirds", "turning_points"]
 
 MAD_TO_SIGMA = 1.4826
 ROOT = math.sqrt(1.5)
@@ -96,6 +96,11 @@ def breadth(x: Floats) -> float:
     return math.hypot(spread(x[:, 0]), spread(x[:, 1]))
 
 
+def of_thirds(n: int) -> float:
+    """By how much less than one of ``n`` values the medians of their thirds tremble, and no more than they."""
+    return min(1.0, math.sqrt(8 / n))
+
+
 def third(n: int) -> int:
     """How many of ``n`` items make the first or the last third (at least 1)."""
     return max(1, n // 3)
@@ -117,6 +122,11 @@ def noise_of(rough: Floats) -> float:
     """The robust deviation of what :func:`roughness` gives: of points, in the worse direction."""
     worst = med(rough) if rough.ndim == 1 else max(med_point(rough))
     return MAD_TO_SIGMA * worst / ROOT
+
+
+def noise_by_axis(x: Floats) -> Floats:
+    """The noise of each column of a series (N, D), N ≥ 3: (D,)."""
+    return np.array([jitter(column) for column in x.T])
 
 
 def jitter(x: Floats) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from fm_hub.claims.circle import broad, circle, even_bend, near_circle, ring_of
 from fm_hub.claims.one import once_over, straight, to_and_fro
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import jitter, legs, longest, measured, med
+from fm_hub.claims.series import jitter, legs, longest, measured, med, of_thirds
 from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, affirmed, agree, both
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim
@@ -82,7 +82,7 @@ def _tips(w: Window) -> Words | None:
     if shown is None or np.count_nonzero(w.clear) < 5:
         return None
     first, _, last = map(med, shown)
-    tol, theta = max(0.1, 2 * jitter(g[w.clear])), math.log(1.25)
+    tol, theta = max(0.1, 2 * jitter(g[w.clear]) * of_thirds(int(w.clear.sum()))), math.log(1.25)
     return {
         "over": Verdict(last, tol, min(first - theta, -theta - last) / tol),
         "up": Verdict(last, tol, min(-theta - first, last - theta) / tol),

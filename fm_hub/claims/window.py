@@ -20,6 +20,7 @@ from fm_hub.claims.series import (
     mean_point,
     med,
     noise_of,
+    of_thirds,
     roughness,
     running_median,
     smooth_ends,
@@ -124,10 +125,26 @@ class Window:
     @cached_property
     def tau(self) -> float:
         """The tolerance of place, pixels."""
-        rough = self.course.rough[self.at.start : self.at.stop - 2]
-        noise, floor, share = 2 * noise_of(rough), 0.005 * self.scene.diagonal, 0.03 * self.size
-        hidden = highest(self.hidden)
+        return self._tolerance(self.noise)
+
+    @property
+    def tau_of_thirds(self) -> float:
+        """The tolerance of what is measured by the medians of thirds, which tremble less, pixels."""
+        return self._tolerance(self.noise * of_thirds(len(self.c)))
+
+    @property
+    def tau_smoothed(self) -> float:
+        """The tolerance of the smoothed path where it only shows that a thing stays, pixels: noise makes it go."""
+        return self._tolerance(0.6 * self.noise)
+
+    def _tolerance(self, noise: float) -> float:
+        floor, share, hidden = 0.005 * self.scene.diagonal, 0.03 * self.size, highest(self.hidden)
         return math.sqrt(noise * noise + floor * floor + share * share + hidden * hidden)
+
+    @cached_property
+    def noise(self) -> float:
+        """Two deviations of the centres' noise, pixels."""
+        return 2 * noise_of(self.course.rough[self.at.start : self.at.stop - 2])
 
     @cached_property
     def d(self) -> tuple[float, float]:

@@ -19,15 +19,17 @@ from oracle.slow_claims import (
     m_slim,
     med,
     minus,
+    noise,
     norm,
     smoothed,
     spread,
+    step_of,
     supported_samples,
     tau,
     third,
     wrap,
 )
-from oracle.slow_tracks import ROUND, noise, sign, step_of
+from oracle.slow_tracks import ROUND, sign
 
 JOINTS = {
     "left_wrist": 9,

@@ -286,7 +286,9 @@ def find_track(scene: Scene, track_id: str) -> Track:
 def visible_samples(scene: Scene, track: Track) -> list[Sample]:
     """All visible samples of a track in the clip, as in the image, in order of time."""
     samples = sights(scene, track)
-    near = [k for k in samples if not is_cut(scene, track, k)]
+    j_w = noise([k.box[2] - k.box[0] for k in samples])
+    j_h = noise([k.box[3] - k.box[1] for k in samples])
+    near = [k for k in samples if not is_cut(scene, track, k, j_w, j_h)]
     out = []
     for k in samples:
         if k in near:
@@ -298,14 +300,18 @@ def visible_samples(scene: Scene, track: Track) -> list[Sample]:
             w, h = box[2] - box[0], box[3] - box[1]
         else:
             w, h = max(j.box[2] - j.box[0] for j in samples), max(j.box[3] - j.box[1] for j in samples)
-        e = max(1.0, wide / max(w, 1.0), high / max(h, 1.0))
-        out.append(k._replace(h=math.sqrt(max(0.0, w * e - wide) ** 2 + max(0.0, h * e - high) ** 2) / 2.0))
+        e = max(1.0, (wide - j_w) / max(w, 1.0), (high - j_h) / max(h, 1.0))
+        missing = max(0.0, w * e - wide - j_w), max(0.0, h * e - high - j_h)
+        out.append(k._replace(h=norm(missing) / 2.0))
     return out
 
 
-def is_cut(scene: Scene, track: Track, sample: Sample) -> bool:
+def is_cut(scene: Scene, track: Track, sample: Sample, j_w: float, j_h: float) -> bool:
     """Whether the box ends at the border, or comes near a box of another track in the same frame."""
-    return not is_whole(scene, sample) or is_crowded(scene, track, sample)
+    x1, y1, x2, y2 = sample.box
+    w, h = width(scene), height(scene)
+    at_side = x1 <= 0.01 * w + j_w or x2 >= 0.99 * w - j_w
+    return at_side or y1 <= 0.01 * h + j_h or y2 >= 0.99 * h - j_h or is_crowded(scene, track, sample)
 
 
 def is_crowded(scene: Scene, track: Track, sample: Sample) -> bool:
@@ -406,14 +412,23 @@ def second_differences(values: list[float]) -> list[float]:
     return [abs(values[k] - (values[k - 1] + values[k + 1]) / 2.0) for k in range(1, len(values) - 1)]
 
 
+def noise(values: list[float]) -> float:
+    """J, 0 of fewer than 3."""
+    return 2.0 * 1.4826 * med(second_differences(values)) / math.sqrt(1.5) if len(values) >= 3 else 0.0
+
+
+def kappa(n: int) -> float:
+    return min(1.0, math.sqrt(8.0 / n))
+
+
 def jitter(samples: list[Sample]) -> float:
     sigma_x = 1.4826 * med(second_differences([k.x for k in samples])) / math.sqrt(1.5)
     sigma_y = 1.4826 * med(second_differences([k.y for k in samples])) / math.sqrt(1.5)
     return max(sigma_x, sigma_y)
 
 
-def tau(scene: Scene, samples: list[Sample]) -> float:
-    sigma = jitter(samples)
+def tau(scene: Scene, samples: list[Sample], less: float = 1.0) -> float:
+    sigma = jitter(samples) * less
     med_s = med([k.s for k in samples])
     hidden = max(k.h for k in samples)
     return math.sqrt((2.0 * sigma) ** 2 + (0.005 * diagonal(scene)) ** 2 + (0.03 * med_s) ** 2 + hidden**2)
@@ -544,6 +559,11 @@ def speeds(samples: list[Sample], raw: bool = False) -> list[float]:
     return result
 
 
+def step_of(scene: Scene) -> float:
+    t = scene["t"]
+    return med([t[i + 1] - t[i] for i in range(len(t) - 1)]) if len(t) > 1 else 0.0
+
+
 def third(count: int) -> int:
     return max(1, count // 3)
 
@@ -597,7 +617,7 @@ def check_moves(view: View, args: dict[str, Any]) -> Result:
     big_d = diagonal(view.scene)
     margin = m_moves(view.scene, samples)
     if not args["is"]:
-        margin = (0.03 * big_d - extent(smoothed(samples))) / tau(view.scene, samples)
+        margin = (0.03 * big_d - extent(smoothed(samples))) / tau(view.scene, samples, 0.6)
     return extent(smoothed(samples)) / big_d, tau(view.scene, samples) / big_d, margin
 
 
@@ -724,7 +744,7 @@ def check_depth(view: View, args: dict[str, Any]) -> Result:
         part = third(len(g))
         q = med(g[-part:]) - med(g[:part])
         m = med(middle(g)) - med(g[:part])
-        tol = max(0.1, 2.0 * 1.4826 * med(second_differences(g)) / math.sqrt(1.5))
+        tol = max(0.1, kappa(len(g)) * noise(g))
         results.append((q, tol, trend(q, m, math.log(1.4), tol, which)))
     margin = agree(agree(results[0][2], results[1][2]), results[2][2])
     return results[0][0], results[0][1], margin
@@ -827,23 +847,29 @@ def start_of(scene: Scene, samples: list[Sample]) -> Result:
     for i in range(len(v) - 2):
         if v[i] >= theta and v[i + 1] >= theta and v[i + 2] >= theta:
             if i < 4:
-                raise CannotCheck("fewer than 4 speeds before the start")
+                break
             full = [g for g in range(i, len(v)) if v[g] >= theta + 2.0 * tol_v]
-            for r in range(full[0] + 1 if full else len(v), len(v)):
-                if v[r] < theta + 2.0 * tol_v:
-                    for j in range(r + 1, len(v) - 2):
-                        if v[j] >= theta and v[j + 1] >= theta and v[j + 2] >= theta:
-                            raise CannotCheck("a second start")
+            slow = [r for r in range(full[0] if full else len(v), len(v) - 1) if max(v[r : r + 2]) < theta + tol_v]
+            if slow and any(min(v[j : j + 3]) >= theta for j in range(slow[0] + 1, len(v) - 2)):
+                break
             t_i = samples[i + 1].t
             raw = speeds(samples, raw=True)
             rest = agree((theta - med(v[:i])) / tol_v, (theta - med(raw[:i])) / tol_v)
             motion = (med(v[i : i + 5]) - theta) / tol_v
             stirs = (extent(smoothed(samples)) - 0.03 * diagonal(scene)) / tau(scene, samples)
             wait = (t_i - samples[0].t - 0.4) / 0.1
-            return t_i, 0.2, affirmed(min(rest, motion, wait), [stirs])
-    if max(v) >= theta:
+            if min(rest, motion, wait) > 0.0:
+                return t_i, 0.2, affirmed(min(rest, motion, wait), [stirs])
+            break
+    z, raw = list(v), speeds(samples, raw=True)
+    for k in {0, 1, len(v) - 2, len(v) - 1}:
+        z[k] = max(v[k], raw[k] - 2.0 * jitter(samples) / step_of(scene))
+    best = max(min(theta - z[0], z[k] - theta) for k in range(2, len(z)))
+    for j in range(len(z) - 2):
+        best = max(best, max(min(theta - max(z[j : j + 2]), z[k] - theta) for k in range(j + 2, len(z))))
+    if best >= 0.0:
         raise CannotCheck("it may start")
-    return NAN, 0.2, (max(v) - theta) / tol_v
+    return NAN, 0.2, best / tol_v
 
 
 def check_starts(view: View, args: dict[str, Any]) -> Result:
@@ -951,7 +977,9 @@ def check_order_change(view: View, args: dict[str, Any]) -> Result:
 
 
 def check_distance_change(view: View, args: dict[str, Any]) -> Result:
-    delta, tau_ab = common_samples(view, args["a"], args["b"])
+    delta, _ = common_samples(view, args["a"], args["b"])
+    both = [supported_samples(view, args[name]) for name in ("a", "b")]
+    tau_ab = norm((tau(view.scene, both[0], kappa(len(both[0]))), tau(view.scene, both[1], kappa(len(both[1])))))
     part = third(len(delta))
     apart = [norm(p) for p in delta]
     which = {"closer": -1, "apart": 1, "same": 0}[args["is"]]
@@ -1030,8 +1058,11 @@ def check_at_once(view: View, args: dict[str, Any]) -> Result:
 
 
 def check_moving_count(view: View, args: dict[str, Any]) -> Result:
-    all_samples = [window_samples(view, track) for track in tracks_of(view.scene, args["label"])]
+    counted = [track for track in tracks_of(view.scene, args["label"]) if len(sights(view.scene, track)) >= 5]
+    all_samples = [window_samples(view, track) for track in counted]
     supported = [samples for samples in all_samples if is_supported(samples)]
+    if any(samples and not is_supported(samples) for samples in all_samples):
+        raise CannotCheck("one is seen for a moment")
     if not supported:
         raise CannotCheck("no supported track of that label")
     # Reading: these are not parts of a conjunction; if the camera fails one of them, the whole cannot be checked.

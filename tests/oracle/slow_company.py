@@ -12,11 +12,13 @@ from oracle.slow_claims import (
     View,
     agree,
     angle,
+    centres,
     check_bow,
     check_in_view,
     common_samples,
     diagonal,
     displacement,
+    extent,
     med,
     minus,
     need_whole,
@@ -24,12 +26,12 @@ from oracle.slow_claims import (
     raw_displacement,
     smoothed,
     speeds,
+    step_of,
     supported_samples,
     tau,
     third,
     wrap,
 )
-from oracle.slow_tracks import step_of
 
 FORMATIONS = ("follows", "leads", "alongside", "opposite")
 RELATIONS = ("before", "after", "during", "contains", "overlaps", "overlapped")
@@ -67,6 +69,7 @@ def ways(view: View, args: dict[str, Any]) -> dict[str, Any]:
     ex, ey = ex / size, ey / size
     f = [p[0] * ex + p[1] * ey for p in delta]
     part = third(len(f))
+    of["ends"] = med(f[:5]), med(f[-5:])
     of["f"] = med(f[:part]), med(f[part : len(f) - part]), med(f[-part:])
     of["g"] = med([abs(p[0] * ey - p[1] * ex) for p in delta])
     of["apart"] = med([norm(p) for p in delta])
@@ -93,8 +96,9 @@ def check_formation(view: View, args: dict[str, Any]) -> Result:
 
 def check_overtakes(view: View, args: dict[str, Any]) -> Result:
     x = ways(view, args)
-    parts = [(45.0 - x["eta"]) / x["delta_angle"], -x["f"][0] / x["tau_ab"], x["f"][2] / x["tau_ab"], x["go"]]
-    return x["eta"], x["delta_angle"], min(parts)
+    f_a, f_z = x["ends"]
+    behind, ahead = agree(-x["f"][0], -f_a) / x["tau_ab"], agree(x["f"][2], f_z) / x["tau_ab"]
+    return x["eta"], x["delta_angle"], min((45.0 - x["eta"]) / x["delta_angle"], behind, ahead, x["go"])
 
 
 def side_of(path: list[Point], p: Point) -> float:
@@ -106,20 +110,30 @@ def side_of(path: list[Point], p: Point) -> float:
 
 def check_crosses(view: View, args: dict[str, Any]) -> Result:
     x = ways(view, args)
-    paths, straight = [], math.inf
+    paths, raw, half, straight = [], [], 0.0, math.inf
     for name in ("a", "b"):
         samples = supported_samples(view, args[name])
-        straight = min(straight, check_bow(samples, tau(view.scene, samples), 0.2))
         paths.append(smoothed(samples))
-    if straight < 2.0:
-        raise CannotCheck("not straight enough")
+        place, far = tau(view.scene, samples), max(extent(paths[-1]), 1e-6)
+        once = (norm(displacement(paths[-1])) / far - 0.8) / max(0.02, place / far)
+        straight = min(straight, check_bow(samples, place, 0.2), once)
+        steps = centres(samples)
+        half += max(norm(minus(steps[k + 1], steps[k])) for k in range(len(steps) - 1)) / 2.0
+        raw.append(steps)
     q = math.inf
     for own, other in (paths, paths[::-1]):
         s, e = side_of(own, other[0]), side_of(own, other[-1])
         size = min(abs(s), abs(e))
         q = min(q, size if (s > 0 > e) or (s < 0 < e) else -size)
     big_d = diagonal(view.scene)
-    return q / big_d, x["tau_ab"] / big_d, min(q / x["tau_ab"], straight, x["go"])
+    margin = min(q / x["tau_ab"], straight, x["go"])
+    if straight < 2.0 or abs(margin) < 2.0:
+        room = min(norm(minus(p, r)) for p in raw[0] for r in raw[1]) - half
+        if room > 0.0:
+            return -room / big_d, x["tau_ab"] / big_d, -room / x["tau_ab"]
+        if straight < 2.0:
+            raise CannotCheck("not straight enough")
+    return q / big_d, x["tau_ab"] / big_d, margin
 
 
 def contact(view: View, a: str, b: str, kind: str) -> tuple[float, float, list[list[float]]]:
@@ -202,7 +216,7 @@ def check_change(view: View, args: dict[str, Any], at_end: bool) -> Result:
         margin = check_contact(view, args, "touch")[2]
         if margin >= 0.0:
             raise CannotCheck("more than one spell")
-        return NAN, 0.5, margin
+        return NAN, 0.4, margin
     start, end, certain = spell
     if certain <= 0.0:
         raise CannotCheck("not sure")
@@ -214,8 +228,8 @@ def check_change(view: View, args: dict[str, Any], at_end: bool) -> Result:
             if {row["a"], row["b"]} == {args["a"], args["b"]} and row["t1"] > view.t0 and row["t0"] < view.t1
         ]
         beyond = view.t1 - max(r["t1"] for r in rows) if at_end else min(r["t0"] for r in rows) - view.t0
-        inside = min(0.0, beyond / 0.5)
-    return end if at_end else start, 0.5, min(inside, certain)
+        inside = min(0.0, beyond / 0.4)
+    return end if at_end else start, 0.4, min(inside, certain)
 
 
 def moving(view: View, samples: list[Sample]) -> tuple[float, float, float]:
@@ -256,7 +270,7 @@ def check_when(view: View, args: dict[str, Any]) -> Result:
         "overlaps": min(c - a, b - c, d - b),
         "overlapped": min(a - c, d - a, b - d),
     }[args["is"]]
-    tol = 0.5 if "contact" in (args["first"]["episode"], args["then"]["episode"]) else 0.2
+    tol = 0.4 if "contact" in (args["first"]["episode"], args["then"]["episode"]) else 0.2
     known = min(m, k)
     if known <= 0.0:
         return c - a, tol, 0.0

@@ -1,6 +1,7 @@
 """The slow oracle's second part: figures of paths, comings and goings, the view. From `docs/claims.md` alone."""
 
 import math
+import statistics
 from typing import Any
 
 from oracle.slow_claims import (
@@ -28,18 +29,20 @@ from oracle.slow_claims import (
     in_window,
     is_clear,
     jitter,
+    kappa,
     legs,
     m_moves,
     main_axis,
     med,
     middle,
     need_whole,
+    noise,
     norm,
     raw_displacement,
-    second_differences,
     smoothed,
     speeds,
     spread,
+    step_of,
     supported_samples,
     tau,
     third,
@@ -65,15 +68,6 @@ ONE_TRACK: dict[str, dict[str, tuple[str, ...] | str]] = {
     "pauses": {},
 }
 OTHER: dict[str, dict[str, tuple[str, ...] | str]] = {"hides": {"a": "id", "b": "id"}, "view": {"is": VIEWS}}
-
-
-def noise(values: list[float]) -> float:
-    return 2.0 * 1.4826 * med(second_differences(values)) / math.sqrt(1.5)
-
-
-def step_of(scene: Scene) -> float:
-    t = scene["t"]
-    return med([t[i + 1] - t[i] for i in range(len(t) - 1)]) if len(t) > 1 else 0.0
 
 
 def sign(word: str, positive: str) -> float:
@@ -220,7 +214,7 @@ def check_tips(view: View, args: dict[str, Any]) -> Result:
             raise CannotCheck("half of a third is not clear")
         levels.append(med(shown))
     a, _, b = levels
-    tol, theta = max(0.1, noise(g)), math.log(1.25)
+    tol, theta = max(0.1, kappa(len(g)) * noise(g)), math.log(1.25)
     margin = min(a - theta, -theta - b) if args["is"] == "over" else min(-theta - a, b - theta)
     return b, tol, margin / tol
 
@@ -230,7 +224,7 @@ def check_pauses(view: View, args: dict[str, Any]) -> Result:
     need_whole(view.scene, samples)
     theta = 0.05 * diagonal(view.scene)
     tol_v = max(0.15 * theta, 0.5 * tau(view.scene, samples))
-    v = speeds(samples)
+    v, raw = speeds(samples), speeds(samples, raw=True)
     if len(v) < 10:
         raise CannotCheck("fewer than 10 speeds")
     best = -math.inf
@@ -238,7 +232,8 @@ def check_pauses(view: View, args: dict[str, Any]) -> Result:
         ahead = [min(v[i : i + 3]) for i in range(len(v) - 2) if i + 2 < j]
         behind = [min(v[i : i + 3]) for i in range(len(v) - 2) if i > j + 3]
         if ahead and behind:
-            best = max(best, min(theta - max(v[j : j + 4]), max(ahead) - theta, max(behind) - theta) / tol_v)
+            fastest = max(*v[j : j + 4], statistics.fmean(raw[j : j + 4]))
+            best = max(best, min(theta - fastest, max(ahead) - theta, max(behind) - theta) / tol_v)
     if best > 0.0:
         return 1.0, 1.0, best
     least = -math.inf
@@ -307,7 +302,10 @@ def longest_gap(view: View, track_id: str) -> tuple[Sample, Sample, float]:
         raise CannotCheck("too few samples on a side of the gap")
     a, b = samples[at], samples[at + 1]
     inner = (min(room(view.scene, a), room(view.scene, b)) - 0.03) / place_noise(view.scene, samples)
-    return a, b, min((b.t - a.t - step_of(view.scene) - 0.45) / 0.1, inner)
+    times = sorted(samples[k + 1].t - samples[k].t for k in range(len(samples) - 1))
+    often = times[math.floor(0.9 * (len(times) - 1))]
+    margin = min((b.t - a.t - step_of(view.scene) - 0.45) / 0.1, inner)
+    return a, b, affirmed(margin, [(b.t - a.t - often - 0.45) / 0.1])
 
 
 def check_hidden(view: View, args: dict[str, Any]) -> Result:
@@ -436,4 +434,4 @@ CHECKS = {
     "hides": check_hides,
     "view": check_view,
 }
-__all__ = ["CHECKS", "ONE_TRACK", "OTHER", "centres", "demand_camera", "duration", "noise", "step_of"]
+__all__ = ["CHECKS", "ONE_TRACK", "OTHER", "centres", "demand_camera", "duration"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from oracle.slow_claims import MalformedClaim, check
+from oracle.slow import MalformedClaim, check
 
 TAU = 6.25
 TAU_AB = 6.25 * math.sqrt(2.0)
@@ -208,8 +208,13 @@ def test_starts() -> None:
     # Still up to frame 9, so v_9 = 30/0.2 = 150 >= 50 is the first of three: t = 0.9, the 8 speeds before are 0.
     # tol_v = 7.5; (50 - 0)/7.5 = 6.67, (300 - 50)/7.5, (0.9 - 0 - 0.4)/0.1 = 5.
     assert ask(STARTS, "starts", track="a") == same((0.9, 0.2, 5.0))
-    # Moving from the outset: no speed comes before.
-    assert ask(RIGHT, "starts", track="a") == same(UNCHECKED)
+    # Moving from the outset and on: z_k = 300 throughout (smoothed ends are 150, theirs are 300), (50 - 300)/7.5.
+    assert ask(RIGHT, "starts", track="a") == same((math.nan, 0.2, -250 / 7.5))
+    # It comes to rest: after two speeds of rest all speeds are 0, (0 - 50)/7.5.
+    assert ask(STOPS, "starts", track="a") == same((math.nan, 0.2, -50 / 7.5))
+    # Three speeds of rest come before: neither.
+    early = scene(track("a", line(5, 200, 300, 0) + line(11, 230, 300, 30)))
+    assert ask(early, "starts", track="a") == same(UNCHECKED)
     # Never: all speeds are 0, (0 - 50)/7.5.
     assert ask(STAYS, "starts", track="a") == same((math.nan, 0.2, -50 / 7.5))
 
@@ -238,6 +243,18 @@ def test_leaves_at_the_bottom() -> None:
 
 # a moves right past b, which moves left: Delta x = -300, -240, ..., 300; at 100 px above.
 SWAP = scene(track("a", line(11, 200, 200, 30)), track("b", line(11, 500, 300, -30)))
+
+
+def test_crosses() -> None:
+    # Two lines, 100 px apart: both ends of each lie that far on one side of the other.
+    assert ask(SWAP, "crosses", a="a", b="b") == same((-0.1, TAU_AB / 1000, -100 / TAU_AB))
+    # To and fro is no chord; from (400, 100) the nearest of its centres is (410, 300), half a step of 30 is 15.
+    clip = scene(*TO_AND_FRO["tracks"], track("b", line(21, 400, 100, 0)))
+    room = math.hypot(10, 200) - 15
+    assert ask(clip, "crosses", a="a", b="b") == same((-room / 1000, TAU_AB / 1000, -room / TAU_AB))
+    # What lies on its way is not apart from it.
+    clip = scene(*TO_AND_FRO["tracks"], track("b", line(21, 410, 300, 0)))
+    assert ask(clip, "crosses", a="a", b="b") == same(UNCHECKED)
 
 
 def test_order_change() -> None:
