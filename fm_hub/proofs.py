@@ -130,7 +130,6 @@ def caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded: 
         yield "wording differs: the short caption is not that of the sentences"
     if c.caption_id != caption_id(c.clip_id, (s.claim for s in c.sentences)):
         yield "wrong id: it is not the hash of the caption"
-    whole = (round(float(scene.t[0]), 3), round(float(scene.t[-1]), 3))
     for s in c.sentences:
         if not s.claim.predicate:  # a sentence of a model, which no claim can prove
             continue
@@ -140,7 +139,7 @@ def caption_problems(row: dict[str, Any], c: Caption, scenes: Scenes, grounded: 
         args = Claim("", s.template_args, "image", 0, 0).arguments
         t0, t1 = s.claim.t0, s.claim.t1
         try:
-            text = Wording(scene, s.template, args, t0, t1).statement(s.claim, whole=(t0, t1) == whole)
+            text = Wording(scene, s.template, args, t0, t1).statement(s.claim)
         except BadTemplate as e:
             yield f"wording not rendered: {e}"
             continue

@@ -208,10 +208,59 @@ def test_a_partial_window_is_said_with_its_times() -> None:
     track = make_track("a", "person", t, line((100, 200), (500, 200)), seen=(0.0, 3.0))
     text = caption(Material(annotation([track], t), 0.5), seed=0)
     assert text is not None
-    assert "Between 0.0 s and 3.0 s: " in text.text
+    assert "Until 3.0 s: " in text.text
+    for seen, said in (((2.0, 6.0), "From 2.0 s on: "), ((2.0, 5.0), "Between 2.0 s and 5.0 s: ")):
+        track = make_track("a", "person", t, line((100, 200), (500, 200)), seen=seen)
+        text = caption(Material(annotation([track], t), 0.5), seed=0)
+        assert text is not None
+        assert said in text.text
 
 
-@pytest.mark.parametrize("family", sorted(set(families()) - {"plural", "joint", "deed", "episode"}))
+def test_a_person_has_no_its() -> None:
+    t = clock()
+    both = [make_track("a", "person", t, line((60, 200), (560, 200))), make_track("b", "person", t, rest((300, 60)))]
+    said = " ".join(" ".join([q.text, *(o.text for o in q.options)]) for q in asked(annotation(both[:1], t)))
+    assert "their" in said
+    assert not re.search(r"\bits?\b", said), said
+    of_two = [q for q in asked(annotation(both, t)) if q.template.startswith("actor_moves/")]
+    assert of_two
+    assert not any(re.search(r"\bits\b", q.text) for q in of_two)
+
+
+def test_who_does_two_things_is_named_once() -> None:
+    path = swing((300, 200), 100, 6.0)
+    t = clock(10.0)
+    still = make_track("a", "ball", t, lambda t: path(np.clip(t - 3, 0, 3)), size=(30, 30))
+    orders = [q for q in asked(annotation([still], t), ("order",)) if q.template.startswith("before/")]
+    assert any("the ball starts to move, and then comes to rest" in [o.text for o in q.options] for q in orders)
+
+
+def test_what_a_name_says_is_not_asked() -> None:
+    """Of two that are called by their sides, nobody is asked on which side, in which part or over which edge."""
+    seen = 0
+    for seed in range(80):
+        for q in (q for a in (lively(seed), random_clip(seed)) for q in asked(a)):
+            family, sided = q.template.partition("/")[0], re.findall(r" on the (?:left|right)\b", q.text)
+            seen += len(sided) > 1
+            if family in ("relation", "order_change"):
+                assert len(sided) < 2, q.text
+            if family in ("region_start", "region_end", "enters", "leaves", "presence"):
+                assert not sided, q.text
+    assert seen > 20
+
+
+def test_a_short_caption_tells_what_moves() -> None:
+    t = clock()
+    tracks = [make_track("a", "chair", t, rest((100, 100))), make_track("b", "bench", t, rest((300, 100)))]
+    tracks.append(make_track("c", "dog", t, line((100, 250), (500, 250))))
+    text = caption(Material(annotation(tracks, t), 0.5), seed=0)
+    assert text is not None
+    assert "stays in its place" in text.text
+    assert "stays" not in text.short
+    assert "dog" in text.short
+
+
+@pytest.mark.parametrize("family", sorted(set(families()) - {"plural", "one", "joint", "deed", "episode"}))
 def test_at_least_six_wordings(family: str) -> None:
     stems = families()[family]["stems"]
     assert len(stems) == len(set(stems)) >= 6

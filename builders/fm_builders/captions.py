@@ -8,7 +8,7 @@ alone shows: places, sides, distances, contacts, what comes and goes, gestures a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -52,6 +52,8 @@ def caption(m: Material, *, seed: int) -> Caption | None:
     told: Counter[str] = Counter()
     for line in _lines(m):
         if told[line.aspect] < MOST and (sentence := _say(m, line, seed)) is not None:
+            if _again(sentence, sentences):
+                continue
             told[line.aspect] += 1
             sentences.append(sentence)
     if not sentences and (sentence := _say(m, _view(m), seed)) is not None:
@@ -73,6 +75,12 @@ def caption(m: Material, *, seed: int) -> Caption | None:
     )
 
 
+def _again(sentence: Sentence, told: Sequence[Sentence]) -> bool:
+    """Whether it says that a thing is out of sight for a while, of which it was told what hides it."""
+    hidden = sentence.claim.predicate == "hidden"
+    return hidden and any(s.claim.predicate == "hides" and s.template_args == sentence.template_args for s in told)
+
+
 def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
     span = line.span
     if any(refer(m.scene, line.args[who], span.t0, span.t1) is None for who in ("a", "b") if who in line.args):
@@ -86,7 +94,7 @@ def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
     args = {**line.args, "frame": "stabilised"} if claim.frame == "stabilised" else line.args
     template = f"{line.family}/s{seeded(seed, 'caption', line.args, line.family) % choices}"
     try:
-        text = Wording(m.scene, template, args, span.t0, span.t1).statement(claim, whole=span == m.whole)
+        text = Wording(m.scene, template, args, span.t0, span.t1).statement(claim)
     except BadTemplate:
         return None
     return Sentence(line.aspect, text, template, canonical_json(args), claim)
@@ -212,5 +220,7 @@ def _events(m: Material) -> Iterator[_Line]:
     real = [(verdict.value, event) for event, verdict in events_of(m) if verdict.true]
     told = [event for _, event in sorted(real, key=lambda x: (x[0], canonical_json(x[1])))]
     for first, then in pairwise(told):
+        if then["event"] == "reappears" and {**first, "event": "reappears"} == then:
+            continue  # "hidden" says so: it goes out of sight and comes back
         claim = m.each("before", [{"first": first, "then": then}], m.whole, "image")
         yield _Line("order", "before", {}, claim, m.whole)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fm_hub.claims import Proposal, Proposals, Scene, Verdict, measure, window_of
 from fm_hub.records import Annotation, Claim, Clip, Frame, Track
-from fm_hub.wording import refer
+from fm_hub.wording import refer, says_side, says_turn
 
 __all__ = ["Material", "Span"]
 
@@ -141,6 +141,16 @@ class Material:
             return True
         self.nameless.add((track.track_id, span))
         return False
+
+    def placed(self, track: Track, span: Span) -> bool:
+        """Whether what a track is called in a window says on which side it is: then that is no question."""
+        name = refer(self.scene, track.track_id, span.t0, span.t1)
+        return name is not None and says_side(name)
+
+    def timed(self, track_id: str) -> bool:
+        """Whether what a track is called in the whole clip says that it comes first or last."""
+        name = refer(self.scene, track_id, self.whole.t0, self.whole.t1)
+        return name is not None and says_turn(name)
 
     @cached_property
     def nameless(self) -> set[tuple[str, Span]]:

@@ -12,7 +12,7 @@ from typing import Any
 from fm_hub.claims import Scene
 from fm_hub.errors import FmError
 from fm_hub.records import Claim, Sentence
-from fm_hub.wording.names import UNNAMED, families, plural, refer
+from fm_hub.wording.names import UNNAMED, families, one, plural, refer, says_side, says_turn
 
 __all__ = [
     "UNNAMED",
@@ -22,16 +22,20 @@ __all__ = [
     "families",
     "plural",
     "refer",
+    "says_side",
+    "says_turn",
     "short_caption",
 ]
 
-WORDING_VERSION = 2
+WORDING_VERSION = 3
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-WORDS_ALONE = ("plural", "joint", "deed", "episode")
+WORDS_ALONE = ("plural", "one", "joint", "deed", "episode")
 """Tables of words that belong to no family of their own."""
 BACKGROUND = "Against the background, "
 THINGS = ("held", "touched", "carried", "hider", "predict_contact")
 """Families whose options name the second object of their claim."""
+TELLING = ("action", "order", "association")
+"""Aspects of which a short caption is made."""
 BOUNDS = ("travels", "lengths", "rotation_by", "period")
 
 
@@ -83,12 +87,18 @@ def _names(scene: Scene, args: Mapping[str, Any], t0: float, t1: float) -> dict[
         if role in args:
             words[role] = _name(scene, args[role], t0, t1)
             words[role.upper()] = _capital(words[role])
+    named = [args[role] for role in ("a", "b") if role in args]
+    if named:
+        people = [scene.tracks[track].label == "person" for track in named]
+        words["its"] = "their" if people[0] else "its"
+        words["whose"] = "their" if all(people) else "its"
+        words["own_length"] = "their own body length" if people[0] else "its own length"
     for role in ("first", "then"):
         if role in args:
             words[role] = _episode(scene, args[role], t0, t1)
             words[role.capitalize()] = _capital(words[role])
     if "label" in args:
-        words["label"], words["labels"] = str(args["label"]), plural(str(args["label"]))
+        words["label"], words["labels"] = one(str(args["label"])), plural(str(args["label"]))
     if "way" in args:
         words["way"] = families()["direction"]["options"][args["way"]]
     if "axis" in args:
@@ -135,6 +145,10 @@ def _actors(scene: Scene, of: Mapping[str, Any], t0: float, t1: float) -> dict[s
     return words
 
 
+def _actor(event: Mapping[str, Any]) -> Any:
+    return event.get("track", event.get("a"))
+
+
 def _pick(table: Mapping[str, Any], which: str, template: str) -> str:
     kind = "statements" if which.startswith("s") else "stems"
     try:
@@ -159,16 +173,19 @@ def _grounded(text: str, args: Mapping[str, Any]) -> str:
 
 
 def _option(
-    scene: Scene, name: str, table: Mapping[str, Any], words: Mapping[str, str], claim: Claim, t0: float, t1: float
+    scene: Scene, name: str, options: Mapping[str, Any], words: Mapping[str, str], claim: Claim, t0: float, t1: float
 ) -> str:
-    options, given = table["options"], claim.arguments
+    given = claim.arguments
     if not options:
         return str(given["is"])
     if name == "sequence":
         ways = families()["direction"]["options"]
         return _fill(options["format"], {"first": ways[given["first"]], "then": ways[given["then"]]}, name)
     if name == "before":
-        events = {k: _fill(options[e["event"]], _actors(scene, e, t0, t1), name) for k, e in given.items()}
+        said = {k: options[e["event"]] for k, e in given.items()}
+        if _actor(given["first"]) == _actor(given["then"]):  # one thing does both, and is named once
+            said["then"] = said["then"].removeprefix("{x} ")
+        events = {k: _fill(said[k], _actors(scene, e, t0, t1), name) for k, e in given.items()}
         return _fill(options["format"], events, name)
     if name in THINGS:
         return _name(scene, given["b"], t0, t1)
@@ -191,8 +208,8 @@ def _option(
 
 def short_caption(sentences: Sequence[Sentence]) -> str:
     """The first two sentences about what moves and how; failing that, the first sentence."""
-    actions = [s.text for s in sentences if s.aspect == "action"] or [sentences[0].text]
-    return " ".join(actions[:2])
+    telling = [s.text for s in sentences if s.aspect in TELLING and s.claim.predicate != "moves"]
+    return " ".join(telling[:2] or [sentences[0].text])
 
 
 class Wording:
@@ -215,13 +232,13 @@ class Wording:
 
     def option(self, claim: Claim) -> str:
         """The words of an option of a question."""
-        text = self._option(claim)
+        text = self._option(claim, self._table["options"])
         return f"{text} {self._words['b']}" if self._family in ("relation", "order_change") else text
 
-    def statement(self, claim: Claim, *, whole: bool) -> str:
+    def statement(self, claim: Claim) -> str:
         """One sentence of a caption; with its times in front unless the claim speaks of the whole clip."""
         words = dict(self._words)
-        words["option"] = self._option(claim)
+        words["option"] = self._option(claim, self._table.get("said", self._table["options"]))
         words["Option"] = _capital(words["option"])
         given = claim.arguments
         if isinstance(given.get("is"), int) and not isinstance(given["is"], bool):
@@ -232,7 +249,15 @@ class Wording:
                 words["number_of_labels"] = f"{word} {words['label'] if n == 1 else words['labels']}"
         picked = _pick(self._table, self._which, self._template)
         text = _grounded(_capital(_fill(picked, words, self._template)), self._args)
-        return text if whole else f"Between {self._t0:.1f} s and {self._t1:.1f} s: {text[0].lower()}{text[1:]}"
+        when = self._when()
+        return f"{when}: {text[0].lower()}{text[1:]}" if when else text
 
-    def _option(self, claim: Claim) -> str:
-        return _option(self._scene, self._family, self._table, self._words, claim, self._t0, self._t1)
+    def _when(self) -> str:
+        """The seconds of which a sentence speaks; empty where it is the whole clip."""
+        start, end = (round(float(self._scene.t[i]), 3) for i in (0, -1))
+        if self._t0 <= start:
+            return "" if self._t1 >= end else f"Until {self._t1:.1f} s"
+        return f"From {self._t0:.1f} s on" if self._t1 >= end else f"Between {self._t0:.1f} s and {self._t1:.1f} s"
+
+    def _option(self, claim: Claim, options: Mapping[str, Any]) -> str:
+        return _option(self._scene, self._family, options, self._words, claim, self._t0, self._t1)

@@ -11,7 +11,7 @@ from fm_hub.claims import Scene
 from fm_hub.claims.series import med
 from fm_hub.records import Track
 
-__all__ = ["UNNAMED", "families", "plural", "refer"]
+__all__ = ["UNNAMED", "families", "one", "plural", "refer", "says_side", "says_turn"]
 
 APART = 0.1
 """Two objects of one class are told apart by left and right if this share of the width lies between them."""
@@ -35,14 +35,44 @@ def families() -> dict[str, dict[str, Any]]:
     return tomllib.loads((files("fm_hub.wording") / "en.toml").read_text(encoding="utf-8"))
 
 
+def one(label: str) -> str:
+    """What one thing of a class is called.
+
+    >>> one("car"), one("scissors")
+    ('car', 'pair of scissors')
+    """
+    called: str = families()["one"].get(label, label)
+    return called
+
+
 def plural(label: str) -> str:
     """The plural of a class name.
 
-    >>> plural("person"), plural("car")
-    ('people', 'cars')
+    >>> plural("person"), plural("car"), plural("box"), plural("wine glass"), plural("lorry"), plural("toy")
+    ('people', 'cars', 'boxes', 'wine glasses', 'lorries', 'toys')
     """
-    known: str = families()["plural"].get(label, f"{label}s")
-    return known
+    known: str | None = families()["plural"].get(label)
+    if known is not None:
+        return known
+    if label.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{label}es"
+    if label.endswith("y") and label[-2:-1] not in tuple("aeiou"):
+        return f"{label[:-1]}ies"
+    return f"{label}s"
+
+
+def says_side(name: str) -> bool:
+    """Whether a name says on which side of its like a thing is: who is told that need not look where it is.
+
+    >>> says_side("the car on the left"), says_side("the red car")
+    (True, False)
+    """
+    return name.endswith((" on the left", " on the right"))
+
+
+def says_turn(name: str) -> bool:
+    """Whether a name says that a thing comes first or last: who is told that need not look when it comes."""
+    return name.endswith((" is seen first", " is seen last"))
 
 
 def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
@@ -73,7 +103,7 @@ def _name(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
             elif sightings:
                 return None
     if not rivals:
-        return f"the {track.label}"
+        return f"the {one(track.label)}"
     if any(other.label != track.label for other in rivals):
         return None
     return (
@@ -105,7 +135,7 @@ def _by_colour(track: Track, rivals: list[Track]) -> str | None:
         pair = {f"{track.colour} {other.colour}", f"{other.colour} {track.colour}"}
         if not other.colour or other.colour == track.colour or pair & set(LIKE):
             return None
-    return f"the person in {track.colour}" if track.label == "person" else f"the {track.colour} {track.label}"
+    return f"the person in {track.colour}" if track.label == "person" else f"the {track.colour} {one(track.label)}"
 
 
 def _by_side(scene: Scene, track: Track, rivals: list[Track], t0: float, t1: float) -> str | None:
@@ -116,19 +146,19 @@ def _by_side(scene: Scene, track: Track, rivals: list[Track], t0: float, t1: flo
         return None
     side = "left" if first[0] < first[1] else "right"
     keeps = _keep_sides(scene, track, rivals[0], t0, t1)
-    return f"the {track.label} on the {side}" if keeps else f"the {track.label} {_who(track)} starts on the {side}"
+    return f"the {one(track.label)} on the {side}" if keeps else f"the {_which(track)} starts on the {side}"
 
 
-def _who(track: Track) -> str:
-    return "who" if track.label == "person" else "that"
+def _which(track: Track) -> str:
+    return f"{one(track.label)} {'who' if track.label == 'person' else 'that'}"
 
 
 def _by_time(scene: Scene, track: Track, rivals: list[Track], t0: float, t1: float) -> str | None:
     """All are there by the end, and one comes well before or well after all others."""
     own, *others = (_first_time(scene, x, t0, t1) for x in (track, *rivals))
     if own <= min(others) - LATER:
-        return f"the {track.label} {_who(track)} is seen first"
-    return f"the {track.label} {_who(track)} is seen last" if own >= max(others) + LATER else None
+        return f"the {_which(track)} is seen first"
+    return f"the {_which(track)} is seen last" if own >= max(others) + LATER else None
 
 
 def _first_time(scene: Scene, track: Track, t0: float, t1: float) -> float:

@@ -22,17 +22,17 @@ class LocationKind(QuestionKind):
     camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
-        """Start and end of every moving track; entries and exits of the clip."""
+        """Start and end of every moving track; entries and exits of the clip; unless its name says where it is."""
         for track in m.good:
             args = {"a": track.track_id}
             span = m.stretch(track)
             if span is None:
                 continue
             given = {"track": track.track_id}
-            if m.holds("moves", given, True, span, "image"):
+            if not m.placed(track, span) and m.holds("moves", given, True, span, "image"):
                 for at in ("start", "end"):
                     corners = m.words("region", {**given, "at": at}, CORNERS, span, "image")
                     yield Draft(f"region_{at}", args, corners, span.t0, span.t1, min_options=4)
-            for event in ("enters", "leaves"):
+            for event in ("enters", "leaves") if not m.placed(track, m.whole) else ():
                 sides = m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
                 yield Draft(event, args, sides, m.whole.t0, m.whole.t1, min_options=4)

@@ -135,6 +135,12 @@ def _either_way(a: dict[str, Any], b: dict[str, Any]) -> bool:
     return _actor(a) != _actor(b) or not ends & {a["event"], b["event"]}
 
 
+def _named_by_it(m: Material, a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two things come into view of which one is called by being seen first or last: its name has the answer."""
+    arrivals = {a["event"], b["event"]} <= {"enters", "appears"}
+    return arrivals and (m.timed(_actor(a)) or m.timed(_actor(b)))
+
+
 def _event_drafts(m: Material) -> Iterator[Draft]:
     t0, t1 = m.whole.t0, m.whole.t1
     events = events_of(m)
@@ -146,7 +152,7 @@ def _event_drafts(m: Material) -> Iterator[Draft]:
             for known in (first, then):
                 if _either_way(other, known):
                     told += [(other, known), (known, other)]
-        if not _either_way(first, then):
+        if not _either_way(first, then) or _named_by_it(m, first, then):
             continue
         claims = m.each("before", [{"first": a, "then": b} for a, b in told], m.whole, "image")
         if m.true(claims[0]):

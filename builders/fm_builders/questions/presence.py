@@ -30,7 +30,8 @@ class PresenceKind(QuestionKind):
             claims = m.deeds(("hidden", "appears", "disappears"), given, m.whole, "image")
             for event in ("enters", "leaves"):
                 claims += m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
-            yield Draft("presence", args, claims, t0, t1, min_options=4)
+            if not m.placed(track, m.whole):  # its name would say over which edge
+                yield Draft("presence", args, claims, t0, t1, min_options=4)
             if m.true(claims[0]):
                 others = [t for t in m.good if t.track_id != track.track_id]
                 pairs = [{"a": track.track_id, "b": t.track_id} for t in others]

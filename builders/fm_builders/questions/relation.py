@@ -23,10 +23,11 @@ class RelationKind(QuestionKind):
         for a, b, span in m.pairs():
             args = {"a": a.track_id, "b": b.track_id}
             t0, t1 = span.t0, span.t1
-            sides = m.words("relation", args, ("left", "right", "above", "below"), span, "image")
-            yield Draft("relation", args, sides, t0, t1, min_options=4)
-            orders = [(x, y) for x in ("left", "right") for y in ("left", "right")]
-            swaps = m.each("order_change", [{**args, "from": x, "to": y} for x, y in orders], span, "image")
-            yield Draft("order_change", args, swaps, t0, t1, min_options=4)
+            if not (m.placed(a, span) and m.placed(b, span)):  # their names would say it
+                sides = m.words("relation", args, ("left", "right", "above", "below"), span, "image")
+                yield Draft("relation", args, sides, t0, t1, min_options=4)
+                orders = [(x, y) for x in ("left", "right") for y in ("left", "right")]
+                swaps = m.each("order_change", [{**args, "from": x, "to": y} for x, y in orders], span, "image")
+                yield Draft("order_change", args, swaps, t0, t1, min_options=4)
             gaps = m.words("distance_change", args, ("closer", "apart", "same"), span, "image")
             yield Draft("distance_change", args, gaps, t0, t1)
