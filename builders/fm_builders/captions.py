@@ -165,9 +165,9 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     if still:
         yield _Line("dynamics", "depth", args, words("depth", "approaches", "recedes"), span)
         for axis in ("x", "y"):
-            shares = m.between("travels", {**given, "axis": axis}, SHARES[1:], span)
+            shares = m.between("travels", {**given, "axis": axis}, SHARES[2:], span)
             yield _Line("dynamics", "travels", {**args, "axis": axis}, shares, span)
-    yield _Line("dynamics", "lengths", args, m.between("lengths", given, LENGTHS[1:], span), span)
+    yield _Line("dynamics", "lengths", args, m.between("lengths", given, LENGTHS[2:], span), span)
 
 
 def _body(m: Material, track: Track, span: Span) -> Iterator[_Line]:

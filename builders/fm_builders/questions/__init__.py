@@ -21,9 +21,7 @@ from fm_hub.records import Option, Provenance, Question, canonical_json, questio
 from fm_hub.registry import Registry
 from fm_hub.wording import BadTemplate, Wording, families
 
-__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "seeded", "shuffled"]
-
-T = TypeVar("T")
+__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "in_a_row", "seeded"]
 
 MAX_OPTIONS = 4
 BUILT_IN = (
@@ -40,7 +38,8 @@ class Draft(NamedTuple):
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
     (indices of candidates) the options are one whole set of these that holds the true one: where each of its members
     could have been the true one as well, the make-up of the options tells nothing. The largest sets come first: of a
-    pair of opposites either may be likely where a third thing hardly ever happens. Where the
+    pair of opposites either may be likely where a third thing hardly ever happens. One that is named more than once is
+    the likelier to be drawn. Where the
     true one is among the ``usual`` (what most things do: go straight, keep their size), one draft in ``thin`` is asked,
     so that the commonest answer is no safe guess.
     """
@@ -224,10 +223,10 @@ def _choose(
         dropped["Commonplace"] += 1
         return []
     if draft.sets:
-        known = {true, *false}
-        whole = shuffled([s for s in draft.sets if true in s and known.issuperset(s)], number)
-        whole.sort(key=len, reverse=True)
-        some = [[i for i in s if i != true] for s in whole[:versions]]
+        whole = [s for s in draft.sets if true[0] in s and {*s} - {true[0]} <= {*false}]
+        order = [(-len(s), seeded(seed, clip_id, draft.args, draft.t0, draft.t1, n, s), s) for n, s in enumerate(whole)]
+        apart = list(dict.fromkeys(s for _, _, s in sorted(order)))
+        some = [[i for i in s if i != true[0]] for s in apart[:versions]]
     elif len(false) < MAX_OPTIONS:
         some = [[*false]]
     else:
@@ -238,6 +237,11 @@ def _choose(
         dropped["NoDistractors"] += 1
         return []
     return [[true, *others] for others in some]
+
+
+def in_a_row(n: int) -> tuple[tuple[int, ...], ...]:
+    """Any four of so many candidates in a row."""
+    return tuple(tuple(range(i, i + MAX_OPTIONS)) for i in range(n - MAX_OPTIONS + 1))
 
 
 def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Question]]:

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_builders.questions.direction import mirrored
 from fm_hub.claims.one import DIRECTIONS
 
 __all__ = ["AbsentKind"]
@@ -21,7 +22,7 @@ class AbsentKind(QuestionKind):
     camera = "known"
 
     def drafts(self, m: Material) -> Iterator[Draft]:
-        """Every three or four tracks that go a clear way all through the clip; the turn of the false one is drawn."""
+        """Every three or four tracks that go a clear way all through the clip; one of them, drawn, is told mirrored."""
         ways: dict[str, tuple[str, list[str]]] = {}
         words = tuple(DIRECTIONS)
         for track in m.good:
@@ -32,7 +33,8 @@ class AbsentKind(QuestionKind):
             for some in combinations(sorted(ways), n):
                 seed = seeded("absent", some)
                 wrong = some[seed % n]
-                word = ways[wrong][1][seed // n % len(ways[wrong][1])]
+                true, false = ways[wrong]
+                word = mirrored(true) if mirrored(true) in false else false[seed // n % len(false)]
                 told = {t: word if t == wrong else ways[t][0] for t in some}
                 denied = [{"predicate": "direction", "args": {"track": t, "is": w}} for t, w in told.items()]
                 yield Draft("absent", {}, m.each("not", denied, m.whole), m.whole.t0, m.whole.t1, min_options=n)

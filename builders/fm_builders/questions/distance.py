@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fm_builders.material import Material
-from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions import Draft, QuestionKind, in_a_row
 
 __all__ = ["LENGTHS", "SHARES", "DistanceKind"]
 
-SHARES = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 9.0))
-LENGTHS = ((0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 99.0))
+SHARES = ((0.0, 0.125), (0.125, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 9.0))
+LENGTHS = ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 99.0))
 
 
 class DistanceKind(QuestionKind):
-    """One track that moves: always all four answers, so that their make-up tells nothing."""
+    """One track that moves: any four bounds in a row that hold the true ones, so that their make-up tells little."""
 
     name = "distance"
     type = "motion recognition"
@@ -30,7 +30,7 @@ class DistanceKind(QuestionKind):
                     continue
                 args = {"a": track.track_id}
                 lengths = m.between("lengths", given, LENGTHS, span)
-                yield Draft("lengths", args, lengths, span.t0, span.t1, min_options=4)
+                yield Draft("lengths", args, lengths, span.t0, span.t1, in_a_row(len(LENGTHS)), 4)
                 for axis in ("x", "y") if m.camera == "static" else ():
                     shares = m.between("travels", {**given, "axis": axis}, SHARES, span)
-                    yield Draft("travels", {**args, "axis": axis}, shares, span.t0, span.t1, min_options=4)
+                    yield Draft("travels", {**args, "axis": axis}, shares, span.t0, span.t1, in_a_row(len(SHARES)), 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fm_builders.material import Material
-from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions import Draft, QuestionKind, in_a_row
 from fm_builders.questions.count import numbers
 from fm_hub.claims.body import REPEATING
 
@@ -32,9 +32,4 @@ class RepetitionKind(QuestionKind):
                     given, args = {"track": track.track_id, "joint": joint}, {"a": track.track_id, "joint": joint}
                     yield from numbers(m, "repeats", given, args, span, 0, "image")
                     times = m.between("period", given, PERIODS, span, "image")
-                    yield Draft("period", args, times, span.t0, span.t1, _in_a_row(len(times)), 4)
-
-
-def _in_a_row(n: int) -> tuple[tuple[int, ...], ...]:
-    """Any four of the bounds in a row."""
-    return tuple(tuple(range(i, i + 4)) for i in range(n - 3))
+                    yield Draft("period", args, times, span.t0, span.t1, in_a_row(len(times)), 4)

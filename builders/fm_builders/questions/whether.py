@@ -1,7 +1,8 @@
 """Checks against false positives: is it so, or not; does it move at all.
 
 A coin that the question's own parts decide says whether a true or a false statement is put, so that neither "yes" nor
-"no" is the likelier answer.
+"no" is the likelier answer. The false one is mostly what another thing of that name would do as often: the other way,
+the other hand; straight ahead, which most things go, is seldom said of what does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind, seeded
+from fm_builders.questions.direction import mirrored
+from fm_builders.questions.gesture import PAIRS
 from fm_hub.claims import Proposals
 from fm_hub.claims.body import GESTURES
 from fm_hub.claims.one import DIRECTIONS
@@ -21,6 +24,7 @@ from fm_hub.records import Frame, Track
 __all__ = ["WhetherKind"]
 
 SIDES = ("left", "right", "top", "bottom")
+USUAL = SHAPES[0]
 _N = len(DIRECTIONS)
 AT_ALL = tuple((*three, _N) for i in (0, 1) for three in combinations(range(i, _N, 2), 3))
 """Options of a direction that may be none, as places among the eight and then "none": three of every other, none."""
@@ -56,7 +60,7 @@ def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
         if len(true) != 1 or not false:
             continue  # where nothing is true, "no" would be the only answer that can be asked for
         coin = seeded("whether", predicate, track.track_id, span.t0, span.t1)
-        word = words[true[0] if coin % 2 else false[(coin // 2) % len(false)]]
+        word = _put(predicate, words[true[0]], [words[i] for i in false], coin)
         deed: dict[str, Any] = {"predicate": predicate, "args": {key: word}}
         denied = m.each("not", [{"predicate": predicate, "args": {**given, key: word}}], span, frame)
         args = {"a": track.track_id, "deed": deed}
@@ -68,6 +72,18 @@ def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
             span.t1,
             min_options=2,
         )
+
+
+def _put(predicate: str, true: str, false: list[str], coin: int) -> str:
+    """The word that is put: the true one, or one of the false ones."""
+    throw, rest = coin % 12, coin // 12
+    other = false[rest % len(false)]
+    if predicate == "shape":
+        if true == USUAL:
+            return true if throw < 3 else other
+        return true if throw < 8 else USUAL if throw < 10 and USUAL in false else other
+    twins = (mirrored(true), *(b if a == true else a for a, b in PAIRS if true in (a, b)))
+    return true if throw < 6 else next((w for w in twins if w in false), other) if throw < 11 else other
 
 
 def _said(
