@@ -3,10 +3,11 @@
 Clips are drawn by ``made_clips`` (things behave as their names suggest), asked about by every kind, and drawn from as
 compose does with ``quality.text_only``: ``--clips`` of the test split, and ``--learn`` of the train split, whose
 questions the filter may learn from. As many clips more, of people and things, are asked only about the kinds that are
-``RARE``, and ``MORE`` times as many about those that are rarer still (``RARER``): so their share among the questions
-says nothing of that in a data set. The attacks are another classifier than the filter's, boosted trees on rates of
-being right: once counted over other clips of the benchmark, once over the questions for training as they are.
-``python benchmarks/quality.py [--clips N] [--learn N] [--workers N] [--seed S] [--json]``
+``RARE``, and ``MORE`` times as many about those that are rarer still (``RARER``); of each kind at most ``--a-kind`` are
+drawn by their ids, and in proportion of those to learn from. So kinds are about even, and their share among the
+questions says nothing of that in a data set. The attacks are another classifier than the filter's, boosted trees on
+rates of being right: once counted over other clips of the benchmark, once over the questions for training as they are.
+``python benchmarks/quality.py [--clips N] [--learn N] [--a-kind N] [--workers N] [--seed S] [--json]``
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from paraphrases_made import changed, faithful
 FOLDS = 4
 SHOWN = 80_000  # questions for training that the informed classifier learns from
 RARE = ("contact", "rotation", "repetition", "presence", "gesture", "trajectory", "absent", "overlap")
-RARER = {"people": ("rotation", "repetition"), "things": ("contact",)}
+RARER = {"people": ("rotation", "repetition"), "things": ("contact",), "mixed": ("presence", "overlap", "absent")}
 MORE = 3
 APART = 1_000_000  # between the numbers of such clips
 
@@ -52,11 +53,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--learn", type=int, default=6000)
+    parser.add_argument("--a-kind", type=int, default=3000, help="questions of a kind, at most, before the filter")
     parser.add_argument("--workers", type=int, help="processes that ask (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
     chosen = parser.parse_args()
-    test = _asked(range(chosen.clips), chosen.seed, "test", chosen.workers)
+    test = _evenly(_asked(range(chosen.clips), chosen.seed, "test", chosen.workers), chosen.a_kind)
     others = _asked(range(chosen.clips, chosen.clips + chosen.learn), chosen.seed, "train", chosen.workers)
+    others = _evenly(others, chosen.a_kind * chosen.learn // chosen.clips)
     drawn = thinned(test, others, chosen.seed)
     kept = [q for versions in test for q in versions if drawn and q.question_id in drawn.kept]
     first = {versions[0].question_id for versions in test}
@@ -99,6 +102,17 @@ def _asked(numbers: range, seed: int, split: Split, workers: int | None) -> list
     with ProcessPoolExecutor(workers) as pool:
         found = pool.map(partial(_of_clip, seed=seed, split=split), numbers, chunksize=50)
         return [versions for one in found for versions in one]
+
+
+def _evenly(questions: Sequence[list[Question]], most: int) -> list[list[Question]]:
+    """Of each kind at most so many, drawn by their ids."""
+    taken = Counter[str]()
+    out = []
+    for versions in sorted(questions, key=lambda v: hashlib.sha256(v[0].question_id.encode()).digest()):
+        taken[versions[0].kind] += 1
+        if taken[versions[0].kind] <= most:
+            out.append(versions)
+    return out
 
 
 def _of_clip(i: int, seed: int, split: Split) -> list[list[Question]]:
