@@ -33,8 +33,8 @@ class AbsentKind(QuestionKind):
             for some in combinations(sorted(ways), n):
                 seed = seeded("absent", some)
                 wrong = some[seed % n]
-                true, false = ways[wrong]
-                word = mirrored(true) if mirrored(true) in false else false[seed // n % len(false)]
+                taken, denied = ways[wrong]
+                word = mirrored(taken) if mirrored(taken) in denied else denied[seed // n % len(denied)]
                 told = {t: word if t == wrong else ways[t][0] for t in some}
-                denied = [{"predicate": "direction", "args": {"track": t, "is": w}} for t, w in told.items()]
-                yield Draft("absent", {}, m.each("not", denied, m.whole), m.whole.t0, m.whole.t1, min_options=n)
+                claims = [{"predicate": "direction", "args": {"track": t, "is": w}} for t, w in told.items()]
+                yield Draft("absent", {}, m.each("not", claims, m.whole), m.whole.t0, m.whole.t1, min_options=n)
