@@ -383,7 +383,7 @@ def test_a_name_that_fits_two_is_no_name() -> None:
         make_track("l", "car", t, line((60, 240), (560, 240)), seen=(2.0, 6.0))
     ]
     m = Material(annotation(late, t), 0.5)
-    assert [refer(m.scene, c.track_id, 0, 6) for c in late] == [None, None, "the car that is seen last"]
+    assert [refer(m.scene, c.track_id, 0, 6) for c in late] == [None, None, "the car that appears last"]
 
 
 def test_hands_are_told_apart_by_their_owner_and_side() -> None:

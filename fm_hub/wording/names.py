@@ -17,7 +17,7 @@ APART = 0.1
 """Two objects of one class are told apart by left and right if this share of the width lies between them."""
 MIN_SIGHTINGS = 3
 LATER = 1.0
-"""Seconds between the first sightings of two objects of which one is said to be seen first."""
+"""Seconds between the first sightings of two objects of which one is said to appear first."""
 UNNAMED = "object"
 """The label of a thing whose class the detector does not tell: any other thing in view could be meant."""
 NAMED_APART = ("person", "hand")
@@ -72,7 +72,7 @@ def says_side(name: str) -> bool:
 
 def says_turn(name: str) -> bool:
     """Whether a name says that a thing comes first or last: who is told that need not look when it comes."""
-    return name.endswith((" is seen first", " is seen last"))
+    return name.endswith((" appears first", " appears last"))
 
 
 def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
@@ -80,7 +80,8 @@ def refer(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
 
     By its class where it is the only one of its class in the window; a hand by its owner and side; else by its
     colour where no other of its class has that one or one like it; else, of two, by the side it is on (if they never
-    change sides) or starts on; else by being seen first or last. Worked out once a scene.
+    change sides) or starts on; else by appearing first or last; what has no class of its own,
+    by its colour alone: another thing than the tracked ones may be first, or on the left. Worked out once a scene.
     """
     names: dict[tuple[str, float, float], str | None] = scene.memo.setdefault(refer, {})
     key = (track_id, t0, t1)
@@ -106,6 +107,8 @@ def _name(scene: Scene, track_id: str, t0: float, t1: float) -> str | None:
         return f"the {one(track.label)}"
     if any(other.label != track.label for other in rivals):
         return None
+    if track.label == UNNAMED:
+        return _by_colour(track, rivals)
     return (
         _by_owner(scene, track, rivals, t0, t1)
         or _by_colour(track, rivals)
@@ -157,8 +160,8 @@ def _by_time(scene: Scene, track: Track, rivals: list[Track], t0: float, t1: flo
     """All are there by the end, and one comes well before or well after all others."""
     own, *others = (_first_time(scene, x, t0, t1) for x in (track, *rivals))
     if own <= min(others) - LATER:
-        return f"the {_which(track)} is seen first"
-    return f"the {_which(track)} is seen last" if own >= max(others) + LATER else None
+        return f"the {_which(track)} appears first"
+    return f"the {_which(track)} appears last" if own >= max(others) + LATER else None
 
 
 def _first_time(scene: Scene, track: Track, t0: float, t1: float) -> float:

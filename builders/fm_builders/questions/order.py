@@ -136,7 +136,7 @@ def _either_way(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def _named_by_it(m: Material, a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two things come into view of which one is called by being seen first or last: its name has the answer."""
+    """Whether two things come into view of which one is said to appear first or last: its name has the answer."""
     arrivals = {a["event"], b["event"]} <= {"enters", "appears"}
     return arrivals and (m.timed(_actor(a)) or m.timed(_actor(b)))
 
