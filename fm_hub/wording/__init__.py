@@ -185,6 +185,9 @@ def _option(
         said = {k: options[e["event"]] for k, e in given.items()}
         if _actor(given["first"]) == _actor(given["then"]):  # one thing does both, and is named once
             said["then"] = said["then"].removeprefix("{x} ")
+            held = scene.tracks.get(given["then"].get("b", ""))
+            if held is not None and held.track_id == given["first"].get("b") and held.label != "person":
+                said["then"] = said["then"].replace("{y}", "it")
         events = {k: _fill(said[k], _actors(scene, e, t0, t1), name) for k, e in given.items()}
         return _fill(options["format"], events, name)
     if name in THINGS:
