@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from fm_eval_harness.descriptions import Facts, statements
 from fm_eval_harness.evaluate import run
 from fm_eval_harness.typed import canonical, direction_of, key_of, number_of
+from fm_hub.claims import Scene
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.view import VIEWS
 from fm_hub.records import Caption, Claim, Option, Question
 from fm_hub.tables import read_records
 from fm_hub.wording import families
+from scenes_made import annotation, clock, line, make_track
+from scenes_made import street as street_made
 
 
 def captions(root: Path) -> list[Caption]:
@@ -107,6 +110,31 @@ def test_saying_a_thing_twice_counts_once(made: Path) -> None:
     once = statements(scene, "The car goes to the left.")
     assert len(once) == 1
     assert statements(scene, "The car goes to the left. The car drives leftwards.") == once
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("Until 3.0 s: the dog goes up.", (0.0, 3.0)),
+        ("From 2.5 s on: the dog goes up.", (2.5, 6.0)),
+        ("Between 1.0 s and 3.0 s: the dog goes up.", (1.0, 3.0)),
+        ("The dog goes up.", None),
+    ],
+)
+def test_the_times_of_a_sentence_are_read(text: str, window: tuple[float, float] | None) -> None:
+    (said,) = statements(Scene.of(street_made()), text)
+    assert (said.predicate, said.window) == ("direction", window)
+
+
+def test_what_a_thing_is_called_is_not_what_it_does() -> None:
+    t = clock()
+    early = make_track("a", "person", t, line((100, 100), (300, 100)), seen=(0.0, 4.0))
+    late = make_track("b", "person", t, line((500, 250), (300, 250)), seen=(2.0, 6.0))
+    scene = Scene.of(annotation([early, late], t))
+    for text, at in (("in the end", "end"), ("at first", "start")):
+        (said,) = statements(scene, f"The person who appears first is in the top left of the picture {text}.")
+        args = Claim(said.predicate, said.args, "image", 0, 0).arguments
+        assert (said.predicate, args["at"], args["is"]) == ("region", at, "top-left")
 
 
 @given(st.text(max_size=300))

@@ -30,6 +30,10 @@ _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
 _CLAUSE = re.compile(r",?\s+(?=(?:and\s+)?then\s)|,\s+(?:and|while|but)\s+|\s+(?:while|whereas)\s+")
 _TURN = re.compile(r"\bfirst\b(.+?),?\s*\bthen\b(.+)", re.I)
 _TIMES = re.compile(r"between\s+(\d+(?:\.\d+)?)\s*s?\s+and\s+(\d+(?:\.\d+)?)\s*s(?:ec\w*)?\b:?", re.I)
+_UNTIL = re.compile(r"\buntil\s+(\d+(?:\.\d+)?)\s*s(?:ec\w*)?\b:?", re.I)
+_SINCE = re.compile(r"\bfrom\s+(\d+(?:\.\d+)?)\s*s(?:ec\w*)?\s+on\b:?", re.I)
+_CALLED = re.compile(r"\b(?:who|that)\s+(?:appears\s+(?:first|last)|starts\s+on\s+the\s+(?:left|right))\b", re.I)
+"""Of a name: says nothing of what the thing does in the end."""
 _GOES = (
     r"moves?|goes|walks?|runs?|drives?|travels?|heads?|rolls?|flies|slides?|drifts?|shifts?|swings?|rides?|crosses|"
     r"moving|going|walking|running|driving|travelling|traveling|heading|rolling|flying|sliding|drifting"
@@ -45,6 +49,8 @@ _ONE: tuple[tuple[str, str], ...] = (
      r"(?:remains?|stands?|is|are)\s+(?:still|stationary|motionless))\b"),
     ("region:start", rf"\b(?:at\s+first|begins?|starts?|first)\b.{{0,40}}?\bin\s+{_CORNER}"),
     ("region:end", rf"\b(?:in\s+the\s+end|at\s+the\s+end|ends?(?:\s+up)?|finally)\b.{{0,40}}?\bin\s+{_CORNER}"),
+    ("region:start", rf"\bin\s+{_CORNER}.{{0,30}}?\bat\s+(?:first|the\s+(?:start|beginning))\b"),
+    ("region:end", rf"\bin\s+{_CORNER}.{{0,30}}?\b(?:in|at)\s+the\s+end\b"),
     ("path:back-and-forth", r"\bback\s+and\s+forth\b|\bto\s+and\s+fro\b"),
     ("path:curved", r"\b(?:curve[sd]?|arc)\b"),
     ("path:straight", r"\bstraight\b"),
@@ -139,11 +145,10 @@ def statements(scene: Scene, text: str) -> list[Said]:
     last: list[str] = []
     place = 0
     for sentence in _SENTENCE.split(answer_part(text)[0]):
-        times = _TIMES.search(sentence)
-        window = (float(times[1]), float(times[2])) if times else None
+        window, sentence = _timed(scene, sentence)
         turn = _turn(sentence)
         for clause in [sentence] if turn else _CLAUSE.split(sentence):
-            body = _TIMES.sub("", clause).strip()
+            body = clause.strip()
             who = _mentioned(body, names)
             if not who and re.match(r"(?:and\s+)?(?:then\b|it\b|he\b|she\b|they\b)", body, re.I):
                 who = last
@@ -153,6 +158,18 @@ def statements(scene: Scene, text: str) -> list[Said]:
                 place += 1
             last = who or last
     return list({s.key: s for s in reversed(found)}.values())[::-1]
+
+
+def _timed(scene: Scene, sentence: str) -> tuple[tuple[float, float] | None, str]:
+    """The seconds of which a sentence says that it speaks, if any; and the sentence without them."""
+    start, end = float(scene.t[0]), float(scene.t[-1])
+    if m := _TIMES.search(sentence):
+        return (float(m[1]), float(m[2])), _TIMES.sub("", sentence)
+    if m := _UNTIL.search(sentence):
+        return (start, float(m[1])), _UNTIL.sub("", sentence)
+    if m := _SINCE.search(sentence):
+        return (float(m[1]), end), _SINCE.sub("", sentence)
+    return None, sentence
 
 
 def _turn(sentence: str) -> dict[str, str]:
@@ -180,6 +197,7 @@ def _about(body: str, who: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
                 return
     if not who:
         return
+    body = _CALLED.sub("", body)
     given, events = {"track": who[0]}, False
     for name, pattern in _ONE:
         match = re.search(pattern, body, re.I)
