@@ -38,8 +38,8 @@ class Draft(NamedTuple):
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
     (indices of candidates) the options are one whole set of these that holds the true one: where each of its members
     could have been the true one as well, the make-up of the options tells nothing. The largest sets come first: of a
-    pair of opposites either may be likely where a third thing hardly ever happens. One that is named more than once is
-    the likelier to be drawn. Where the
+    pair of opposites either may be likely where a third thing hardly ever happens. Versions take one set of each size
+    before another of the same. Where the
     true one is among the ``usual`` (what most things do: go straight, keep their size), one draft in ``thin`` is asked,
     so that the commonest answer is no safe guess.
     """
@@ -224,8 +224,9 @@ def _choose(
         return []
     if draft.sets:
         whole = [s for s in draft.sets if true[0] in s and {*s} - {true[0]} <= {*false}]
-        order = [(-len(s), seeded(seed, clip_id, draft.args, draft.t0, draft.t1, n, s), s) for n, s in enumerate(whole)]
-        apart = list(dict.fromkeys(s for _, _, s in sorted(order)))
+        whole.sort(key=lambda s: (-len(s), seeded(seed, clip_id, draft.args, draft.t0, draft.t1, s)))
+        first = {len(s): s for s in reversed(whole)}
+        apart = sorted(whole, key=lambda s: first[len(s)] != s)
         some = [[i for i in s if i != true[0]] for s in apart[:versions]]
     elif len(false) < MAX_OPTIONS:
         some = [[*false]]
@@ -240,8 +241,8 @@ def _choose(
 
 
 def in_a_row(n: int) -> tuple[tuple[int, ...], ...]:
-    """Any four of so many candidates in a row."""
-    return tuple(tuple(range(i, i + MAX_OPTIONS)) for i in range(n - MAX_OPTIONS + 1))
+    """Any four of so many candidates in a row, or three."""
+    return tuple(tuple(range(i, i + size)) for size in (MAX_OPTIONS, MAX_OPTIONS - 1) for i in range(n - size + 1))
 
 
 def _place_answers(questions: list[list[Question]], seed: int) -> list[list[Question]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fm_builders.material import Material, Span
-from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions import Draft, QuestionKind, in_a_row
 from fm_hub.claims import measure
 from fm_hub.records import Frame
 from fm_hub.wording import UNNAMED
@@ -48,12 +48,12 @@ def numbers(
     span: Span,
     lowest: int,
     frame: Frame,
+    thin: int = 8,
 ) -> Iterator[Draft]:
-    """The number of something, among four in a row of which it is any one; the ``lowest`` is seldom asked for."""
+    """The number of something, among four in a row of which it is any one; the ``lowest`` one time in ``thin``."""
     value = measure(m.scene, m.propose(predicate, {**given, "is": 0}, span, frame)).value
     if value == value and lowest <= value <= HIGHEST:
         low = max(lowest, int(value) - 3)
         claims = m.words(predicate, given, range(low, int(value) + 4), span, frame)
-        rows = tuple(tuple(range(i, i + 4)) for i in range(len(claims) - 3))
         usual = tuple(i for i in range(len(claims)) if low + i == lowest)
-        yield Draft(predicate, args, claims, span.t0, span.t1, rows, 4, usual, 8)
+        yield Draft(predicate, args, claims, span.t0, span.t1, in_a_row(len(claims)), 4, usual, thin)

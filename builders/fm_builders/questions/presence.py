@@ -10,6 +10,16 @@ from fm_builders.questions import Draft, QuestionKind
 __all__ = ["PresenceKind"]
 
 SIDES = ("left", "right", "top", "bottom")
+EVENTS = ("hidden", "appears", "disappears", *(f"{e}-{s}" for e in ("enters", "leaves") for s in SIDES))
+SETS = tuple(
+    tuple(EVENTS.index(event) for event in events.split())
+    for events in (
+        *("enters-left enters-right leaves-left leaves-right", "enters-top enters-bottom leaves-top leaves-bottom"),
+        *("hidden enters-left enters-right", "hidden leaves-left leaves-right", "hidden appears disappears"),
+        *("hidden enters-top enters-bottom", "hidden leaves-top leaves-bottom"),
+    )
+)
+"""Options: a mirror, or time that runs back, makes each of a set of the others; or being hidden, and two of these."""
 
 
 class PresenceKind(QuestionKind):
@@ -31,7 +41,7 @@ class PresenceKind(QuestionKind):
             for event in ("enters", "leaves"):
                 claims += m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
             if not m.placed(track, m.whole):  # its name would say over which edge
-                yield Draft("presence", args, claims, t0, t1, min_options=4)
+                yield Draft("presence", args, claims, t0, t1, SETS, 3)
             if m.true(claims[0]):
                 others = [t for t in m.good if t.track_id != track.track_id]
                 pairs = [{"a": track.track_id, "b": t.track_id} for t in others]

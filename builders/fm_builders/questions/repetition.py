@@ -30,6 +30,6 @@ class RepetitionKind(QuestionKind):
             for span in m.spans(track):
                 for joint in REPEATING[1:]:
                     given, args = {"track": track.track_id, "joint": joint}, {"a": track.track_id, "joint": joint}
-                    yield from numbers(m, "repeats", given, args, span, 0, "image")
+                    yield from numbers(m, "repeats", given, args, span, 0, "image", 24)
                     times = m.between("period", given, PERIODS, span, "image")
                     yield Draft("period", args, times, span.t0, span.t1, in_a_row(len(times)), 4)

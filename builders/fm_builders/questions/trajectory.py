@@ -11,6 +11,10 @@ from fm_hub.claims.shape import SHAPES
 __all__ = ["TrajectoryKind"]
 
 
+SETS = ((0, 1, 2, 4), (0, 1, 3, 4), (0, 1, 4))
+"""Options of a figure, as places among them: circle or zigzag beside the three that are common, or these alone."""
+
+
 class TrajectoryKind(QuestionKind):
     """One track: straight, arc, circle, zigzag or to and fro; the sense of a circle."""
 
@@ -26,7 +30,7 @@ class TrajectoryKind(QuestionKind):
             for span in m.spans(track):
                 if not m.moves(track, span):
                     continue
-                yield Draft("shape", args, m.words("shape", given, SHAPES, span), span.t0, span.t1, usual=(0,))
+                yield Draft("shape", args, m.words("shape", given, SHAPES, span), span.t0, span.t1, SETS, 3, (0,))
                 if m.holds("shape", given, "circle", span):
                     ways = m.words("winding", given, ("clockwise", "anticlockwise"), span)
                     yield Draft("winding", args, ways, span.t0, span.t1, min_options=2)
