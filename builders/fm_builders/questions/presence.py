@@ -15,11 +15,12 @@ SETS = tuple(
     tuple(EVENTS.index(event) for event in events.split())
     for events in (
         *("enters-left enters-right leaves-left leaves-right", "enters-top enters-bottom leaves-top leaves-bottom"),
-        *("hidden enters-left enters-right", "hidden leaves-left leaves-right", "hidden appears disappears"),
-        *("hidden enters-top enters-bottom", "hidden leaves-top leaves-bottom"),
+        *("hidden appears enters-left enters-right", "hidden disappears leaves-left leaves-right"),
+        *("hidden appears enters-top enters-bottom", "hidden disappears leaves-top leaves-bottom"),
+        *("hidden enters-left enters-right", "hidden leaves-left leaves-right"),
     )
 )
-"""Options: a mirror, or time that runs back, makes each of a set of the others; or being hidden, and two of these."""
+"""Options: a mirror, or time that runs back, makes each of a set of the others; or what may be behind something."""
 
 
 class PresenceKind(QuestionKind):
