@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from fm_builders.captions import ASPECTS, caption
 from fm_builders.material import Material
-from fm_builders.questions import KINDS, ask
+from fm_builders.questions import KINDS, ask, in_a_row, presence, trajectory
 from fm_builders.questions.direction import mirrored
 from fm_hub.claims import Scene, check
+from fm_hub.claims.shape import SHAPES
 from fm_hub.records import Annotation, Claim, Question
 from fm_hub.wording import Wording, families, refer
 from golden_files import check_golden
@@ -337,6 +338,17 @@ def test_the_likeliest_answer_is_no_safe_guess() -> None:
     assert sum(answers["whether"].values()) > 100
     for family in ("whether", "direction"):
         assert max(answers[family].values()) < 0.7 * sum(answers[family].values()), answers[family]
+
+
+@pytest.mark.parametrize(
+    ("sets", "n"), [(presence.SETS, len(presence.EVENTS)), (trajectory.SETS, len(SHAPES)), (in_a_row(6), 6)]
+)
+def test_every_answer_is_in_a_set_and_none_shows_itself(sets: tuple[tuple[int, ...], ...], n: int) -> None:
+    """Of the sets of four that are asked first, each holds answers that others hold, too."""
+    four = [s for s in sets if len(s) == 4]
+    assert {i for s in sets for i in s} == {i for s in four for i in s} == set(range(n))
+    assert all(len(set(s)) == len(s) for s in sets)
+    assert all(any(set(s) & set(t) for t in four if t != s) for s in four)
 
 
 def test_every_answer_about_two_can_be_right() -> None:
