@@ -194,14 +194,14 @@ def test_where_there_is_nothing_else_to_tell_the_view_is_told() -> None:
     poor = [make_track("a", "person", t, rest((300, 100)), quality=0.2)]
     still = caption(Material(annotation(poor, t), 0.5), seed=0)
     assert still is not None
-    assert still.text == still.short == "The view stands still."
+    assert still.text == still.short == "The camera stands still."
     assert caption(Material(annotation(poor, t, camera="unknown"), 0.5), seed=0) is None
     drifting = annotation(poor, t, camera="moving")
     steps = np.where(np.arange(len(t)) % 20 < 10, 4.0, -4.0)  # to and fro: it goes nowhere, and does not stand still
     m = Material(replace(drifting, camera=replace(drifting.camera, dx=steps)), 0.5)
     text = caption(m, seed=0)
     assert text is not None
-    assert text.text == "The view does not stand still."
+    assert text.text == "The camera does not stand still."
     assert check(m.scene, text.sentences[0].claim).true
 
 

@@ -78,17 +78,18 @@ _TWO: tuple[tuple[str, str], ...] = (
     ("relation:below", r"\bbelow\b"),
 )
 _LENS = r"\b(?:camera|view|shot)\s+"
+_EITHER = r"(?:\w+\s+or\s+)?"
 _STILL = r"(?:still|static|fixed|stationary)\b"
 _VIEW: tuple[tuple[str, str], ...] = (
     ("moves", rf"{_LENS}(?:(?:does\s+not|doesn't)\s+(?:stand|stay|hold|remain)|is\s+not|isn't)\s+{_STILL}"),
     ("static", rf"{_LENS}(?:stands?|stays?|holds?|remains?|is)\s+{_STILL}|{_STILL}\s+(?:camera|view|shot)\b"),
     ("shakes", rf"{_LENS}(?:shakes|trembles|is\s+shaky)\b"),
-    ("in", rf"{_LENS}(?:closes|zooms|moves)\s+in\b"),
-    ("out", rf"{_LENS}(?:widens|zooms\s+out|pulls\s+back)\b"),
+    ("in", rf"{_LENS}{_EITHER}(?:closes|zooms|moves)\s+in\b"),
+    ("out", rf"{_LENS}{_EITHER}(?:widens|(?:zooms|moves)\s+out|pulls\s+back)\b"),
     ("anticlockwise", rf"{_LENS}(?:rolls|rotates|turns)\s+(?:anticlockwise|counter-?clockwise)\b"),
     ("clockwise", rf"{_LENS}(?:rolls|rotates|turns)\s+clockwise\b"),
 )  # fmt: skip
-_PANS = re.compile(rf"{_LENS}(?:shifts?|pans?|tilts?|moves?|turns?|goes)\s+(.+)", re.I)
+_PANS = re.compile(rf"{_LENS}{_EITHER}(?:shifts?|pans?|tilts?|moves?|turns?|goes)\s+(.+)", re.I)
 _COUNT = re.compile(r"\bat\s+most\b|\bcan\s+be\s+seen\b|\bare\s+visible\b|\bare\s+seen\b|\bthere\s+are\b", re.I)
 _EVENTS = ("starts", "stops", "enters", "leaves")
 

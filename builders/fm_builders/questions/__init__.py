@@ -21,7 +21,9 @@ from fm_hub.records import Option, Provenance, Question, canonical_json, questio
 from fm_hub.registry import Registry
 from fm_hub.wording import BadTemplate, Wording, families
 
-__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "in_a_row", "seeded"]
+__all__ = ["BUILT_IN", "KINDS", "Draft", "QuestionKind", "ask", "in_a_row", "seeded", "shuffled"]
+
+T = TypeVar("T")
 
 MAX_OPTIONS = 4
 BUILT_IN = (
@@ -223,11 +225,12 @@ def _choose(
         dropped["Commonplace"] += 1
         return []
     if draft.sets:
-        whole = [s for s in draft.sets if true[0] in s and {*s} - {true[0]} <= {*false}]
-        whole.sort(key=lambda s: (-len(s), seeded(seed, clip_id, draft.args, draft.t0, draft.t1, s)))
+        known = {true, *false}
+        whole = shuffled([s for s in draft.sets if true in s and known.issuperset(s)], number)
+        whole.sort(key=len, reverse=True)
         first = {len(s): s for s in reversed(whole)}
-        apart = sorted(whole, key=lambda s: first[len(s)] != s)
-        some = [[i for i in s if i != true[0]] for s in apart[:versions]]
+        whole = sorted(whole, key=lambda s: first[len(s)] != s)
+        some = [[i for i in s if i != true] for s in whole[:versions]]
     elif len(false) < MAX_OPTIONS:
         some = [[*false]]
     else:
