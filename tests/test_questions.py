@@ -251,6 +251,17 @@ def test_what_a_name_says_is_not_asked() -> None:
     assert seen > 20
 
 
+def test_that_a_thing_is_hidden_is_told_once() -> None:
+    told: Counter[str] = Counter()
+    for seed in range(60):
+        text = caption(Material(lively(seed), 0.5), seed=0)
+        by = {(s.claim.predicate, s.template_args) for s in text.sentences} if text else set()
+        told.update(predicate for predicate, _ in by)
+        assert not {a for p, a in by if p == "hides"} & {a for p, a in by if p == "hidden"}
+        assert not text or "for a while, and then comes back into sight" not in text.text
+    assert told["hides"] > 2
+
+
 def test_a_short_caption_tells_what_moves() -> None:
     t = clock()
     tracks = [make_track("a", "chair", t, rest((100, 100))), make_track("b", "bench", t, rest((300, 100)))]
