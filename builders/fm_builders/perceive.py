@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_builders.again import SIDE, looked_again
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
-from fm_builders.detectors import UNKNOWN, Detections
+from fm_builders.detectors import UNKNOWN, Detections, Detector
 from fm_builders.detectors.looks import looks
 from fm_builders.perception_models import detectors_of, follower_of, long_side, pose_of, tracker_of
 from fm_builders.poses import Pose
@@ -130,6 +131,10 @@ def _found(
     tracks, keypoints = tracker_of(look).track(seen, t, size, clip_id, artifact)
     if movers:
         tracks, keypoints, _ = _numbered(own_movers(tracks, UNKNOWN, t), keypoints, [], clip_id, artifact)
+    again = next((eye for eye in eyes if eye.looks_again), None)
+    if again is not None:
+        completed = _again(again, index, t, look, tracks)
+        tracks, keypoints, _ = _numbered(completed, keypoints, [], clip_id, artifact)
     masks: list[Masks] = []
     if follower is not None and look.objects is not None:
         theirs, points = tracks_of(follower.things, look.objects.segmenter, small, size, t, clip_id, artifact)
@@ -137,6 +142,19 @@ def _found(
             masks = [masks_of(thing, one) for thing, one in zip(follower.things, theirs, strict=True)]
         tracks, keypoints, masks = _numbered([*tracks, *theirs], [*keypoints, *points], masks, clip_id, artifact)
     return camera, coloured(with_parents(tracks, keypoints), small_copies, size), keypoints, masks
+
+
+def _again(
+    eye: Detector, index: VideoIndex, t: NDArray[np.float64], look: Perception, tracks: Sequence[Track]
+) -> list[Track]:
+    """The tracks, completed by a second look at the places where people should be; only those frames are read."""
+    size = (index.width, index.height)
+    small = working_size(size, min(SIDE, look.max_side))
+
+    def read(frames: Sequence[int]) -> Iterator[Frame]:
+        return (frame for _, frame in iter_frames(index, t[list(frames)].tolist(), size=small, decoder=look.decoder))
+
+    return looked_again(tracks, t, _scale(small, size).astype(np.float64), small, eye.people_in, read)
 
 
 def _with_things(

@@ -149,6 +149,7 @@ class Detector(ABC):
     model_ids: tuple[str, ...] = ()
     long_side: ClassVar[int] = 1280
     needs_still_view: ClassVar[bool] = False
+    looks_again: ClassVar[bool] = False
     settings: ClassVar[type[Settings]] = Settings
 
     @abstractmethod
@@ -165,6 +166,13 @@ class Detector(ABC):
         It is asked for once after each :meth:`detect`, and adds to what was said of those frames.
         """
         return ()
+
+    def people_in(self, parts: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """What may be a person in each of these parts of frames, uint8 RGB, down to scores of a few hundredths.
+
+        For looks at places where someone is known to be (:mod:`fm_builders.again`); ``looks_again`` says who can.
+        """
+        raise NotImplementedError(f"{self.name} does not look again")
 
     def reset(self) -> None:  # noqa: B027 - most detectors remember nothing
         """Forget earlier frames: called at the start of every clip."""

@@ -25,7 +25,7 @@ from fm_builders.detectors import Detections, Detector
 from fm_builders.detectors.known import Known, remembered, unmatched
 from fm_builders.detectors.looks import looks
 from fm_builders.detectors.movenet import MoveNet, persons
-from fm_builders.detectors.nanodet import NanoDet
+from fm_builders.detectors.nanodet import NanoDet, people_in
 
 __all__ = ["EmbeddedDetector"]
 
@@ -77,6 +77,7 @@ class EmbeddedDetector(Detector):
 
     name = "embedded"
     long_side = 1280
+    looks_again = True
 
     def __init__(self) -> None:
         self._nanodet, self._movenet = NanoDet(), MoveNet()
@@ -108,6 +109,10 @@ class EmbeddedDetector(Detector):
         self._late = [late for k in known if k.run == FIRM and not k.unseen for late in _before(k, self._past)]
         things = things.take(area(things.bbox) <= FILLS * frame.shape[0] * frame.shape[1])
         return Detections.concat([people, distinct_things(things, people)])
+
+    def people_in(self, parts: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """What NanoDet says of them: at the edge, and of who is small, MoveNet says nothing."""
+        return people_in(parts)
 
     def recalled(self) -> list[tuple[int, Detections]]:
         """The persons in earlier frames that the last one told of: how many frames ago, and who."""

@@ -13,7 +13,7 @@ from fm_builders.detectors import KEYPOINT_KINDS, Detections
 from fm_builders.trackers.quality import quality
 from fm_hub.records import Keypoints, Track, content_id
 
-__all__ = ["Hits", "assemble"]
+__all__ = ["Hits", "assemble", "states"]
 
 INTERPOLATED_GAP = 1.0
 """Seconds between two detections up to which the boxes between them are trusted.
@@ -57,7 +57,7 @@ def _track(hits: Hits, detections: Sequence[Detections], t: NDArray[np.float64],
     bbox[at - at[0]] = seen  # to the last bit
     score = np.zeros(len(frames), np.float32)
     score[at - at[0]] = np.concatenate([row.score for row in rows])
-    state = _states(frames, at, t)
+    state = states(frames, at, t)
     votes: Counter[str] = Counter()
     for row in rows:
         votes[row.label[0]] += float(row.score[0])  # type: ignore[assignment]  # Counter sums any number
@@ -84,7 +84,7 @@ def _side(mean: float) -> Literal["", "left", "right"]:
     return "right" if mean > 0 else "left"
 
 
-def _states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
+def states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
     """0 in the frames ``at`` of detections; between two of them 1 if they are near in time, else 2."""
     before = at[np.searchsorted(at, frames, side="right") - 1]
     after = at[np.searchsorted(at, frames, side="left")]

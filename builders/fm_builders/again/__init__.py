@@ -1,0 +1,140 @@
+"""A second look at where people should be: what a detector overlooks in one frame, the frames around it give away.
+
+A person who is small, cut by the edge or half covered gets scores that mean nothing elsewhere: NanoDet gives a part of
+the frame in which someone is overlooked 0.1 or more in two of three looks, and one of fifty other parts. So once the
+tracks are known, the places where a sure one should go on, before its first sight, after its last one and between two
+of them, are enlarged and shown to the detector again, four at a time. What is found fits the way, the size and the
+pixels of the track, is nobody else's, and has state 1: claims do not rest on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fm_builders.again.places import MOST, NEAREST, Found, Look, Person, Walk, between, beyond
+from fm_builders.detectors import Detections
+from fm_builders.trackers.assemble import states
+from fm_hub.records import INTERPOLATED, VISIBLE, Track
+
+__all__ = ["SIDE", "looked_again"]
+
+SIDE = 640  # pixels of the longer side of the frames that are held for it
+FEWEST = 8  # sights that make a track sure
+LEAST_QUALITY = 0.1
+LONG = 3  # frames from one sight to the next from which a gap is looked into: one frame between is as interpolated
+AT_ONCE = 4  # looks that share a forward pass
+A_FRAME = 0.25  # forward passes a frame of the clip, at most
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+See = Callable[[Sequence[Pixels]], Sequence[Detections]]
+Read = Callable[[Sequence[int]], Iterable[Pixels]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A place, or a way, to look at for one track: the frames that it needs, and how it is walked."""
+
+    frames: frozenset[int]
+    walk: Callable[[Mapping[int, Pixels]], Walk]
+
+
+def looked_again(
+    tracks: Sequence[Track], t: NDArray[np.float64], scale: Floats, small: tuple[int, int], see: See, read: Read
+) -> list[Track]:
+    """The tracks, those of people completed where a second look finds them; nothing else is changed.
+
+    ``t`` (N,) are the times of the clip's frames, ``scale`` (2,) the pixels of the clip a pixel of a ``small`` frame
+    (width, height), which ``read`` gives for rising frame numbers; ``see`` says what a detector sees in parts of them.
+    """
+    people = [track for track in tracks if track.label == "person"]
+    found: dict[str, list[Found]] = {track.track_id: [] for track in people}
+    size = np.array(small, np.float64)
+    jobs = [job for track in people for job in _jobs(track, people, len(t), scale, size, found[track.track_id])]
+    if not jobs:
+        return list(tracks)
+    needed = sorted(frozenset().union(*(job.frames for job in jobs)))
+    frames = dict(zip(needed, read(needed), strict=True))
+    _walk([job.walk(frames) for job in jobs], frames, see, math.ceil(A_FRAME * len(t)))
+    return [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
+
+
+def _jobs(
+    track: Track, people: Sequence[Track], count: int, scale: Floats, size: Floats, found: list[Found]
+) -> list[_Job]:
+    seen = track.state == VISIBLE
+    if seen.sum() < FEWEST or track.quality < LEAST_QUALITY:
+        return []
+    at = track.frame[seen].tolist()
+    boxes = dict(zip(at, track.bbox[seen] / np.tile(scale, 2), strict=True))
+    person = Person(at, boxes, _others(track, people, scale))
+    jobs = []
+    for way, end, last in ((-1, at[0], 0), (1, at[-1], count - 1)):
+        if end != last:
+            beside = range(max(0, end - MOST), min(count, end + MOST + 1))
+            own = [f for f in beside if (f - end) * way > 0]
+            near = at[:NEAREST] if way < 0 else at[-NEAREST:]
+            jobs.append(_Job(frozenset([*own, *near]), partial(beyond, person, size, way, found)))
+    for gap in pairwise(at):
+        if gap[1] - gap[0] >= LONG:
+            near = [f for f in at if f <= gap[0]][-NEAREST:]
+            for f in range(gap[0] + 1, gap[1]):
+                jobs.append(_Job(frozenset([f, *near]), partial(between, person, size, gap, f, found)))
+    return jobs
+
+
+def _others(track: Track, people: Sequence[Track], scale: Floats) -> dict[int, Floats]:
+    """The boxes (N, 4) of other people in each frame in which there are some."""
+    boxes: dict[int, list[Floats]] = {}
+    for one in people:
+        if one is not track:
+            for k in np.flatnonzero(one.state == VISIBLE):
+                boxes.setdefault(int(one.frame[k]), []).append(one.bbox[k] / np.tile(scale, 2))
+    return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
+
+
+def _walk(walks: Iterable[Walk], frames: Mapping[int, Pixels], see: See, most: int) -> None:
+    """Let all go on, step by step, as long as there are forward passes."""
+    waiting: deque[tuple[Walk, Look]] = deque()
+
+    def go_on(walk: Walk, there: Detections | None) -> None:
+        with suppress(StopIteration):
+            waiting.append((walk, next(walk) if there is None else walk.send(there)))
+
+    for walk in walks:
+        go_on(walk, None)
+    for _ in range(most):
+        now = [waiting.popleft() for _ in range(min(AT_ONCE, len(waiting)))]
+        if not now:
+            break
+        squares = [look.square for _, look in now]
+        parts = [frames[look.frame][y1:y2, x1:x2] for (_, look), (x1, y1, x2, y2) in zip(now, squares, strict=True)]
+        for (walk, _), (x1, y1, _, _), there in zip(now, squares, see(parts), strict=True):
+            go_on(walk, replace(there, bbox=there.bbox + np.array([x1, y1, x1, y1], np.float32)))
+
+
+def _completed(track: Track, found: Sequence[Found], t: NDArray[np.float64], scale: Floats) -> Track:
+    """The track with what was found, and with straight lines between all that is known of it."""
+    known = {one.frame: (one.box * np.tile(scale, 2), one.score) for one in found}
+    seen = track.state == VISIBLE
+    own = zip(track.frame[seen].tolist(), track.bbox[seen], track.score[seen].tolist(), strict=True)
+    known.update({frame: (box, score) for frame, box, score in own})
+    at = np.array(sorted(known))
+    frames = np.arange(at[0], at[-1] + 1)
+    boxes = np.array([known[f][0] for f in at.tolist()], np.float64)
+    bbox = np.stack([np.interp(t[frames], t[at], boxes[:, k]) for k in range(4)], 1).astype(np.float32)
+    bbox[at - at[0]] = boxes  # to the last bit
+    score = np.zeros(len(frames), np.float32)
+    score[at - at[0]] = [known[f][1] for f in at.tolist()]
+    state = states(frames, at, t)
+    state[(state == VISIBLE) & ~np.isin(frames, track.frame[seen])] = INTERPOLATED
+    return replace(track, frame=frames.astype(np.int32), bbox=bbox, score=score, state=state)
