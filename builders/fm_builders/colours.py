@@ -36,11 +36,11 @@ HUES: tuple[tuple[float, str], ...] = (
 HUES += ((340.0, "pink"), (360.0, "red"))
 
 
-def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A small copy of a frame (H, W, 3), each pixel the mean of those it stands for."""
+def thumbnail(frame: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """A copy of a frame (H, W, 3) with at most ``side`` pixels a side, each the mean of those it stands for."""
     import cv2
 
-    ratio = min(1.0, SIDE / max(frame.shape[:2]))
+    ratio = min(1.0, side / max(frame.shape[:2]))
     size = max(1, round(frame.shape[1] * ratio)), max(1, round(frame.shape[0] * ratio))
     return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 

@@ -14,7 +14,7 @@ from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
-from fm_builders.detectors import UNKNOWN, Detections, Detector
+from fm_builders.detectors import UNKNOWN, Detections
 from fm_builders.detectors.looks import looks
 from fm_builders.perception_models import detectors_of, follower_of, long_side, pose_of, tracker_of
 from fm_builders.poses import Pose
@@ -108,7 +108,9 @@ def _found(
     small = working_size(size, min(look.max_side, long_side(look)))
     estimator = CameraEstimator(size)
     seen: list[Detections] = []
-    small_copies: list[NDArray[np.uint8]] = []
+    small_copies: list[Frame] = []
+    kept: list[Frame] = []
+    again = next((eye for eye in eyes if eye.looks_again), None)
     moved: list[Detections] = []
     for eye in every:
         eye.reset()
@@ -125,15 +127,17 @@ def _found(
         for ago, late in (one for eye in eyes for one in eye.recalled()):
             seen[-1 - ago] = Detections.concat([seen[-1 - ago], _rescaled(late, small, size)])
         small_copies.append(thumbnail(frame))
+        if again is not None:
+            kept.append(thumbnail(frame, SIDE))
     camera = estimator.result(clip_id)
     if camera.label == "static" and movers:
         seen = [Detections.concat([found, unexplained(one, found)]) for one, found in zip(moved, seen, strict=True)]
     tracks, keypoints = tracker_of(look).track(seen, t, size, clip_id, artifact)
     if movers:
         tracks, keypoints, _ = _numbered(own_movers(tracks, UNKNOWN, t), keypoints, [], clip_id, artifact)
-    again = next((eye for eye in eyes if eye.looks_again), None)
-    if again is not None:
-        completed = _again(again, index, t, look, tracks)
+    if again is not None and kept:
+        scale = np.array(size, np.float64) / (kept[0].shape[1], kept[0].shape[0])
+        completed = looked_again(tracks, t, scale, kept, again.people_in)
         tracks, keypoints, _ = _numbered(completed, keypoints, [], clip_id, artifact)
     masks: list[Masks] = []
     if follower is not None and look.objects is not None:
@@ -142,19 +146,6 @@ def _found(
             masks = [masks_of(thing, one) for thing, one in zip(follower.things, theirs, strict=True)]
         tracks, keypoints, masks = _numbered([*tracks, *theirs], [*keypoints, *points], masks, clip_id, artifact)
     return camera, coloured(with_parents(tracks, keypoints), small_copies, size), keypoints, masks
-
-
-def _again(
-    eye: Detector, index: VideoIndex, t: NDArray[np.float64], look: Perception, tracks: Sequence[Track]
-) -> list[Track]:
-    """The tracks, completed by a second look at the places where people should be; only those frames are read."""
-    size = (index.width, index.height)
-    small = working_size(size, min(SIDE, look.max_side))
-
-    def read(frames: Sequence[int]) -> Iterator[Frame]:
-        return (frame for _, frame in iter_frames(index, t[list(frames)].tolist(), size=small, decoder=look.decoder))
-
-    return looked_again(tracks, t, _scale(small, size).astype(np.float64), small, eye.people_in, read)
 
 
 def _with_things(

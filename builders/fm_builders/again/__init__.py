@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.again.places import MOST, NEAREST, Found, Look, Person, Walk, between, beyond
+from fm_builders.again.places import Found, Look, Person, Walk, between, beyond
 from fm_builders.detectors import Detections
 from fm_builders.trackers.assemble import states
 from fm_hub.records import INTERPOLATED, VISIBLE, Track
@@ -37,59 +36,38 @@ A_FRAME = 0.25  # forward passes a frame of the clip, at most
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 See = Callable[[Sequence[Pixels]], Sequence[Detections]]
-Read = Callable[[Sequence[int]], Iterable[Pixels]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A place, or a way, to look at for one track: the frames that it needs, and how it is walked."""
-
-    frames: frozenset[int]
-    walk: Callable[[Mapping[int, Pixels]], Walk]
 
 
 def looked_again(
-    tracks: Sequence[Track], t: NDArray[np.float64], scale: Floats, small: tuple[int, int], see: See, read: Read
+    tracks: Sequence[Track], t: NDArray[np.float64], scale: Floats, frames: Sequence[Pixels], see: See
 ) -> list[Track]:
     """The tracks, those of people completed where a second look finds them; nothing else is changed.
 
-    ``t`` (N,) are the times of the clip's frames, ``scale`` (2,) the pixels of the clip a pixel of a ``small`` frame
-    (width, height), which ``read`` gives for rising frame numbers; ``see`` says what a detector sees in parts of them.
+    ``frames`` are the clip's, uint8 RGB (H, W, 3), small, ``t`` (N,) their times; ``scale`` (2,) is how many pixels of
+    the clip one of theirs is. ``see`` says what a detector sees in parts of them.
     """
+    if not frames:
+        return list(tracks)
     people = [track for track in tracks if track.label == "person"]
     found: dict[str, list[Found]] = {track.track_id: [] for track in people}
-    size = np.array(small, np.float64)
-    jobs = [job for track in people for job in _jobs(track, people, len(t), scale, size, found[track.track_id])]
-    if not jobs:
-        return list(tracks)
-    needed = sorted(frozenset().union(*(job.frames for job in jobs)))
-    frames = dict(zip(needed, read(needed), strict=True))
-    _walk([job.walk(frames) for job in jobs], frames, see, math.ceil(A_FRAME * len(t)))
+    walks = [walk for track in people for walk in _walks(track, people, frames, scale, found[track.track_id])]
+    _walk(walks, frames, see, math.ceil(A_FRAME * len(frames)))
     return [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
 
 
-def _jobs(
-    track: Track, people: Sequence[Track], count: int, scale: Floats, size: Floats, found: list[Found]
-) -> list[_Job]:
+def _walks(
+    track: Track, people: Sequence[Track], frames: Sequence[Pixels], scale: Floats, found: list[Found]
+) -> list[Walk]:
+    """The places and ways to look at for one track; what is found there is added to ``found``."""
     seen = track.state == VISIBLE
     if seen.sum() < FEWEST or track.quality < LEAST_QUALITY:
         return []
     at = track.frame[seen].tolist()
     boxes = dict(zip(at, track.bbox[seen] / np.tile(scale, 2), strict=True))
-    person = Person(at, boxes, _others(track, people, scale))
-    jobs = []
-    for way, end, last in ((-1, at[0], 0), (1, at[-1], count - 1)):
-        if end != last:
-            beside = range(max(0, end - MOST), min(count, end + MOST + 1))
-            own = [f for f in beside if (f - end) * way > 0]
-            near = at[:NEAREST] if way < 0 else at[-NEAREST:]
-            jobs.append(_Job(frozenset([*own, *near]), partial(beyond, person, size, way, found)))
-    for gap in pairwise(at):
-        if gap[1] - gap[0] >= LONG:
-            near = [f for f in at if f <= gap[0]][-NEAREST:]
-            for f in range(gap[0] + 1, gap[1]):
-                jobs.append(_Job(frozenset([f, *near]), partial(between, person, size, gap, f, found)))
-    return jobs
+    person = Person(at, boxes, _others(track, people, scale), frames)
+    gaps = [gap for gap in pairwise(at) if gap[1] - gap[0] >= LONG]
+    inside = [between(person, gap, frame, found) for gap in gaps for frame in range(gap[0] + 1, gap[1])]
+    return [beyond(person, -1, found), beyond(person, 1, found), *inside]
 
 
 def _others(track: Track, people: Sequence[Track], scale: Floats) -> dict[int, Floats]:
@@ -102,7 +80,7 @@ def _others(track: Track, people: Sequence[Track], scale: Floats) -> dict[int, F
     return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
 
 
-def _walk(walks: Iterable[Walk], frames: Mapping[int, Pixels], see: See, most: int) -> None:
+def _walk(walks: Sequence[Walk], frames: Sequence[Pixels], see: See, most: int) -> None:
     """Let all go on, step by step, as long as there are forward passes."""
     waiting: deque[tuple[Walk, Look]] = deque()
 

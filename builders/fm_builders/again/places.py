@@ -61,11 +61,12 @@ Walk = Generator[Look, Detections, None]
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """One track: the frames ``at`` which it was seen, rising, ``boxes`` (4,) there, and those of other people."""
+    """One track: the frames ``at`` which it was seen, rising, its ``boxes`` (4,) there, and the clip's ``frames``."""
 
     at: Sequence[int]
     boxes: Mapping[int, Floats]
     others: Mapping[int, Floats]  # (N, 4) by frame
+    frames: Sequence[Pixels]
 
     def clash(self, frame: int, box: Floats) -> bool:
         """Whether another one is so near that a box could be theirs."""
@@ -125,8 +126,10 @@ class _Body:
         return Look(frame, (int(x1), int(y1), int(x2), int(y2)))
 
 
-def _body(person: Person, frames: Mapping[int, Pixels], near: Sequence[int], size: Floats) -> _Body | None:
+def _body(person: Person, near: Sequence[int]) -> _Body | None:
     """The body from the sights ``near`` a place, nearest first; None where the frame's edge always cuts it."""
+    height, width = person.frames[0].shape[:2]
+    size = np.array([width, height], np.float64)
     whole = [f for f in near[:NEAREST] if (person.boxes[f][:2] > AT_EDGE).all()]
     whole = [f for f in whole if (person.boxes[f][2:] < size - AT_EDGE).all()]
     if not whole:
@@ -136,8 +139,8 @@ def _body(person: Person, frames: Mapping[int, Pixels], near: Sequence[int], siz
     parts = []
     for f in whole[:OF_LOOK]:
         x1, y1, x2, y2 = np.round(person.boxes[f]).astype(int)
-        if f in frames and min(x2 - x1, y2 - y1) >= 6:
-            parts.append(frames[f][y1:y2, x1:x2])
+        if min(x2 - x1, y2 - y1) >= 6:
+            parts.append(person.frames[f][y1:y2, x1:x2])
     return _Body(sides, Template(parts, sides), size) if parts else None
 
 
@@ -151,14 +154,14 @@ def _way(person: Person, body: _Body, near: Sequence[int]) -> tuple[Floats, Floa
     return middles[0] + velocity * (near[0] - sure[0]), velocity
 
 
-def beyond(person: Person, size: Floats, way: int, found: list[Found], frames: Mapping[int, Pixels]) -> Walk:
+def beyond(person: Person, way: int, found: list[Found]) -> Walk:
     """After the last sight of a person (``way`` 1), or before the first one (-1), frame by frame until they are lost.
 
-    Yields what a detector must look at, and is sent what it saw there, in pixels of the frame, whose ``size`` (2,) is
-    width and height. Whatever is found is added to ``found``.
+    Yields what a detector must look at, and is sent what it saw there, in pixels of the frame. Whatever is found
+    is added to ``found``.
     """
     near = list(person.at[::-1] if way > 0 else person.at)
-    body = _body(person, frames, near[:NEAREST], size)
+    body = _body(person, near[:NEAREST])
     if body is None:
         return
     place, velocity = _way(person, body, near[:NEAREST])
@@ -166,11 +169,11 @@ def beyond(person: Person, size: Floats, way: int, found: list[Found], frames: M
     missed = 0
     for frame in range(near[0] + way, near[0] + way * (MOST + 1), way):
         place = place + velocity
-        if missed > MISSES or frame not in frames or body.inside(place) < LEAST_INSIDE:
+        if missed > MISSES or not 0 <= frame < len(person.frames) or body.inside(place) < LEAST_INSIDE:
             break
         seen = None
         if not person.clash(frame, body.box(place)):
-            seen = yield from _seen(person, body, frames[frame], frame, place, velocity, missed)
+            seen = yield from _seen(person, body, frame, place, velocity, missed)
         if seen is None:
             missed += 1
             continue
@@ -180,38 +183,36 @@ def beyond(person: Person, size: Floats, way: int, found: list[Found], frames: M
         found.append(one)
 
 
-def between(
-    person: Person, size: Floats, gap: tuple[int, int], frame: int, found: list[Found], frames: Mapping[int, Pixels]
-) -> Walk:
+def between(person: Person, gap: tuple[int, int], frame: int, found: list[Found]) -> Walk:
     """In one ``frame`` of a ``gap`` between two sights of a person, who goes straight from the one to the other.
 
     As :func:`beyond`. Where nothing is seen, pixels that are a little like the person are enough for the straight way.
     """
     before, after = gap
     near = [f for f in reversed(person.at) if f <= before]
-    body = _body(person, frames, near[:NEAREST], size)
-    if body is None or frame not in frames:
+    body = _body(person, near[:NEAREST])
+    if body is None:
         return
     ends = [body.middle(person.boxes[f]) for f in gap]
     place = ends[0] + (ends[1] - ends[0]) * (frame - before) / (after - before)
     seen = None
     if not person.clash(frame, body.box(place)):
-        seen = yield from _seen(person, body, frames[frame], frame, place, None, 0)
+        seen = yield from _seen(person, body, frame, place, None, 0)
     if seen is not None:
         found.append(seen[1])
-    elif body.template.find(frames[frame], place, body.reach(0))[1] >= LITTLE_ALIKE:
+    elif body.template.find(person.frames[frame], place, body.reach(0))[1] >= LITTLE_ALIKE:
         share = (frame - before) / (after - before)
         found.append(Found(frame, person.boxes[before] + (person.boxes[after] - person.boxes[before]) * share, 0.0))
 
 
 def _seen(
-    person: Person, body: _Body, pixels: Pixels, frame: int, place: Floats, velocity: Floats | None, missed: int
+    person: Person, body: _Body, frame: int, place: Floats, velocity: Floats | None, missed: int
 ) -> Generator[Look, Detections, tuple[Floats, Found] | None]:
     """The middle of the body and the box that a look at ``place`` gives, if it gives any.
 
     ``velocity`` is known beyond an end, where one can also leap; None between two sights.
     """
-    alike_at, alike = body.template.find(pixels, place, body.reach(missed))
+    alike_at, alike = body.template.find(person.frames[frame], place, body.reach(missed))
     there = yield body.square(frame, place)
     expected, pixel_box = body.box(place), body.box(alike_at)
     cut = body.inside(place) < 0.98

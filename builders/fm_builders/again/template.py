@@ -35,11 +35,11 @@ class Template:
             y, x = np.unravel_index(like.argmax(), like.shape)
             shift = np.array([[1, 0, x - edge], [0, 1, y - edge]], np.float32)
             stacked.append(cv2.warpAffine(part, shift, (width, height), borderMode=cv2.BORDER_REPLICATE))
-        self.picture = np.mean(stacked, axis=0, dtype=np.float32)
+        self.picture: NDArray[np.float32] = np.stack(stacked).mean(0)
         y_, x_ = np.mgrid[0:height, 0:width]
         weight = np.exp(-CENTRE * (((x_ + 0.5) / width * 2 - 1) ** 2 + ((y_ + 0.5) / height * 2 - 1) ** 2))
         if len(stacked) > 2:
-            varies = np.mean(np.var(np.array(stacked), axis=0), axis=2)
+            varies = np.square(np.stack(stacked) - self.picture).mean((0, 3))
             weight = weight / (1 + varies / max(float(np.median(varies)), CALM))
         self.weight = np.repeat(weight[..., None], 3, 2).astype(np.float32)
 
