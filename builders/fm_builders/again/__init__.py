@@ -31,6 +31,7 @@ FEWEST = 8  # sights that make a track sure
 LEAST_QUALITY = 0.1
 LONG = 3  # frames from one sight to the next from which a gap is looked into: one frame between is as interpolated
 AT_ONCE = 4  # looks that share a forward pass
+ONE_VIEW, TINY = 0.5, (32, 18)  # correlation of two tiny grey frames below which another shot begins, and their size
 A_FRAME = 0.25  # forward passes a frame of the clip, at most
 
 Pixels = NDArray[np.uint8]
@@ -48,15 +49,20 @@ def looked_again(
     """
     if not frames:
         return list(tracks)
-    people = [track for track in tracks if track.label == "person"]
+    people, cuts = [track for track in tracks if track.label == "person"], _cuts(frames)
     found: dict[str, list[Found]] = {track.track_id: [] for track in people}
-    walks = [walk for track in people for walk in _walks(track, people, frames, scale, found[track.track_id])]
+    walks = [walk for track in people for walk in _walks(track, people, frames, cuts, scale, found[track.track_id])]
     _walk(walks, frames, see, math.ceil(A_FRAME * len(frames)))
     return [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
 
 
 def _walks(
-    track: Track, people: Sequence[Track], frames: Sequence[Pixels], scale: Floats, found: list[Found]
+    track: Track,
+    people: Sequence[Track],
+    frames: Sequence[Pixels],
+    cuts: frozenset[int],
+    scale: Floats,
+    found: list[Found],
 ) -> list[Walk]:
     """The places and ways to look at for one track; what is found there is added to ``found``."""
     seen = track.state == VISIBLE
@@ -64,10 +70,23 @@ def _walks(
         return []
     at = track.frame[seen].tolist()
     boxes = dict(zip(at, track.bbox[seen] / np.tile(scale, 2), strict=True))
-    person = Person(at, boxes, _others(track, people, scale), frames)
+    person = Person(at, boxes, _others(track, people, scale), frames, cuts)
     gaps = [gap for gap in pairwise(at) if gap[1] - gap[0] >= LONG]
     inside = [between(person, gap, frame, found) for gap in gaps for frame in range(gap[0] + 1, gap[1])]
     return [beyond(person, -1, found), beyond(person, 1, found), *inside]
+
+
+def _cuts(frames: Sequence[Pixels]) -> frozenset[int]:
+    """The frames that show something else than the one before: nobody goes on there."""
+    import cv2
+
+    tiny = [cv2.cvtColor(cv2.resize(f, TINY, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY) for f in frames]
+    flat = np.array(tiny, np.float64).reshape(len(frames), -1)
+    flat -= flat.mean(1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1.0)
+    varied = np.linalg.norm(flat, axis=1) > 0.5  # a frame without any contrast says nothing
+    alike = (flat[1:] * flat[:-1]).sum(1)
+    return frozenset((np.flatnonzero((alike < ONE_VIEW) & varied[1:] & varied[:-1]) + 1).tolist())
 
 
 def _others(track: Track, people: Sequence[Track], scale: Floats) -> dict[int, Floats]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fm_builders.again.template import Template
 from fm_builders.boxes import area, clipped, iou
 from fm_builders.detectors import Detections
+from fm_builders.detectors.looks import looks
 
 __all__ = ["MOST", "NEAREST", "Found", "Look", "Person", "Walk", "between", "beyond"]
 
@@ -19,20 +20,19 @@ AT_EDGE = 2.0  # pixels from the frame's edge, within which a body may go on beh
 CLEAR = 0.12  # sizes from the edge at which a sight says surely how a person moves
 FITTED, FEWEST, OLDEST = 6, 3, 8  # sights that a velocity comes of, at most and at least; frames to the last of them
 STEADY = 0.6  # of a velocity that stays when a new place is found
+SURE = 5  # sights in one shot that make a person sure there
 MOST, MISSES = 30, 5  # frames beyond an end; frames without a sight after which it ends
 LEAST_INSIDE = 0.2  # share of the body in the frame
 APART = 0.3  # IoU with another person's box from which nobody can be told there
 REACH, LEAST_REACH = 0.25, 4.0  # of the size, and pixels: how far pixels are looked for
 SQUARE = 2.4  # side of what the detector is shown, in the longer sides of the person
-SCORE, SCORE_AT_EDGE = (
-    0.1,
-    0.06,
-)  # of NanoDet as a person, where one is expected; elsewhere 2 places of 100 get it
+SCORE = 0.06  # of NanoDet as a person, where one is expected; elsewhere 2 places of 100 get 0.1
 FAINT, ALIKE, LITTLE_ALIKE = 0.04, 0.5, 0.4  # the same, where pixels say so too; likeness on the straight way
 SAME, SAME_AT_EDGE = 0.45, 0.3  # IoU with the expected box
-LEAPS, FAR = 0.2, 1.2  # score of one who is not there but near, and sizes away
+LEAPS, FAR = 0.12, 1.2  # score of one who is not there but near, and sizes away
 GROWTH = 1.5  # of the side
 SURE_PIXELS, SURE_MOVING, MOVING = 0.8, 0.6, 0.15  # likeness enough alone, and of what moves (sizes a frame)
+SAME_COLOURS = 0.85  # likeness of colours (Bhattacharyya) that who is found must have: 9 of 10 right ones have 0.9
 OTHERS = 0.6  # IoU from which a box is another's
 
 Floats = NDArray[np.float64]
@@ -67,6 +67,7 @@ class Person:
     boxes: Mapping[int, Floats]
     others: Mapping[int, Floats]  # (N, 4) by frame
     frames: Sequence[Pixels]
+    cuts: frozenset[int] = frozenset()  # frames that begin another shot
 
     def clash(self, frame: int, box: Floats) -> bool:
         """Whether another one is so near that a box could be theirs."""
@@ -81,15 +82,21 @@ class Person:
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """A person as seen near a place: whole sides (2,), template, and the frame's size (2,)."""
+    """A person as seen near a place: whole sides (2,), template, colours, and the frame's size (2,)."""
 
     sides: Floats
     template: Template
+    look: Floats
     size: Floats
 
     @property
     def scale(self) -> float:
         return float(np.sqrt(self.sides.prod()))
+
+    def looks_like(self, pixels: Pixels, box: Floats) -> bool:
+        """Whether what is in a box has the person's colours; a box too small for colours has."""
+        look = looks(pixels, box[None].astype(np.float32))[0]
+        return not look.any() or float(np.sqrt(self.look * look).sum()) >= SAME_COLOURS
 
     def reach(self, missed: int) -> float:
         """How far pixels are looked for, in pixels, after so many frames without a sight."""
@@ -136,12 +143,13 @@ def _body(person: Person, near: Sequence[int]) -> _Body | None:
         return None
     boxes = np.array([person.boxes[f] for f in whole[:OF_SIZE]])
     sides = np.median(boxes[:, 2:] - boxes[:, :2], axis=0)
-    parts = []
+    parts, colours = [], []
     for f in whole[:OF_LOOK]:
         x1, y1, x2, y2 = np.round(person.boxes[f]).astype(int)
         if min(x2 - x1, y2 - y1) >= 6:
             parts.append(person.frames[f][y1:y2, x1:x2])
-    return _Body(sides, Template(parts, sides), size) if parts else None
+            colours.append(looks(person.frames[f], person.boxes[f][None].astype(np.float32))[0])
+    return _Body(sides, Template(parts, sides), np.mean(colours, axis=0), size) if parts else None
 
 
 def _way(person: Person, body: _Body, near: Sequence[int]) -> tuple[Floats, Floats]:
@@ -161,6 +169,9 @@ def beyond(person: Person, way: int, found: list[Found]) -> Walk:
     is added to ``found``.
     """
     near = list(person.at[::-1] if way > 0 else person.at)
+    near = [f for f in near if not any(min(f, near[0]) < cut <= max(f, near[0]) for cut in person.cuts)]
+    if len(near) < SURE:
+        return
     body = _body(person, near[:NEAREST])
     if body is None:
         return
@@ -169,6 +180,8 @@ def beyond(person: Person, way: int, found: list[Found]) -> Walk:
     missed = 0
     for frame in range(near[0] + way, near[0] + way * (MOST + 1), way):
         place = place + velocity
+        if max(frame, frame - way) in person.cuts:
+            break
         if missed > MISSES or not 0 <= frame < len(person.frames) or body.inside(place) < LEAST_INSIDE:
             break
         seen = None
@@ -191,7 +204,7 @@ def between(person: Person, gap: tuple[int, int], frame: int, found: list[Found]
     before, after = gap
     near = [f for f in reversed(person.at) if f <= before]
     body = _body(person, near[:NEAREST])
-    if body is None:
+    if body is None or person.cuts & set(range(before + 1, after + 1)):
         return
     ends = [body.middle(person.boxes[f]) for f in gap]
     place = ends[0] + (ends[1] - ends[0]) * (frame - before) / (after - before)
@@ -221,11 +234,13 @@ def _seen(
     agrees = iou(boxes, pixel_box[None])[:, 0]
     growth = np.abs(np.log(np.sqrt(np.maximum(area(boxes), 1e-9) / area(expected[None])[0])))
     there_too = (score >= FAINT) & (alike >= ALIKE) & (agrees >= SAME)
-    scores = (score >= (SCORE_AT_EDGE if cut else SCORE)) | there_too
+    scores = (score >= SCORE) | there_too
     away = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - place, axis=1) / body.scale
     leaps = (score >= LEAPS) & (away < FAR) & (velocity is not None) & (not cut)
     fits = scores & ((overlap >= (SAME_AT_EDGE if cut else SAME)) | leaps) & (growth < np.log(GROWTH))
-    fits &= np.array([person.free(frame, box) for box in boxes], bool)
+    pixels = person.frames[frame]
+    for k in np.flatnonzero(fits):
+        fits[k] = person.free(frame, boxes[k]) and body.looks_like(pixels, boxes[k])
     if fits.any():
         best = int(np.argmax(np.where(fits, score + 0.3 * overlap, -1.0)))
         box, sure = boxes[best], float(score[best])
