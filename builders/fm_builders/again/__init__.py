@@ -32,7 +32,7 @@ LEAST_QUALITY = 0.1
 LONG = 3  # frames from one sight to the next from which a gap is looked into: one frame between is as interpolated
 AT_ONCE = 4  # looks that share a forward pass
 ONE_VIEW, TINY = 0.5, (32, 18)  # correlation of two tiny grey frames below which another shot begins, and their size
-A_FRAME = 0.25  # forward passes a frame of the clip, at most
+A_FRAME = 0.5  # forward passes a frame of the clip, at most
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

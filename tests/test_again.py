@@ -1,0 +1,221 @@
+"""The second look at where people should be: at the edge, in gaps, and what it must refuse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fm_builders import again
+from fm_builders.again import looked_again
+from fm_builders.boxes import iou
+from fm_builders.detectors import Detections
+from fm_builders.detectors.movenet import persons
+from fm_builders.detectors.nanodet import people_in
+from fm_hub.records import INTERPOLATED, LOST, VISIBLE, Track
+from fm_hub.video import read_frames
+
+Pixels = NDArray[np.uint8]
+WIDE, HIGH, COUNT = 320, 180, 40
+T = np.arange(COUNT) / 10
+TALL, SIDE = 60, 30  # of the person
+See = Callable[[Sequence[Pixels]], list[Detections]]
+
+
+def picture(seed: int, height: int, width: int, colour: Sequence[int]) -> Pixels:
+    """Blotches around a colour, which no other seed has."""
+    rough = np.random.default_rng(seed).integers(-60, 60, (height // 6 + 1, width // 6 + 1, 1))
+    fine = np.kron(rough, np.ones((6, 6, 1), int))[:height, :width]
+    return np.clip(np.array(colour) + fine, 0, 255).astype(np.uint8)
+
+
+BODY, WALL = picture(1, TALL, SIDE, (200, 60, 60)), picture(2, HIGH, WIDE, (90, 110, 90))
+
+
+def film(xs: Sequence[float | None]) -> list[Pixels]:
+    """A body whose left side is at x of each frame, or nobody, before a wall; y is 80."""
+    frames = []
+    for x in xs:
+        frame = WALL.copy()
+        if x is not None:
+            a, b = max(0, round(x)), min(WIDE, round(x) + SIDE)
+            if b > a:
+                frame[80 : 80 + TALL, a:b] = BODY[:, a - round(x) : b - round(x)]
+        frames.append(frame)
+    return frames
+
+
+def box(x: float) -> list[float]:
+    """What is to be seen of a body at x."""
+    return [max(0.0, x), 80.0, min(float(WIDE), x + SIDE), 80.0 + TALL]
+
+
+def track(at: Sequence[int], xs: Sequence[float], name: str = "a", label: str = "person") -> Track:
+    """A track that was seen in the frames ``at``, and lies on straight lines between them."""
+    frames = np.arange(at[0], at[-1] + 1)
+    seen = np.array([box(xs[f]) for f in at])
+    boxes = np.stack([np.interp(frames, at, seen[:, k]) for k in range(4)], 1).astype(np.float32)
+    score = np.where(np.isin(frames, at), 0.8, 0).astype(np.float32)
+    state = again.states(frames, np.array(at), T)
+    told = {"clip_id": "c", "track_id": name, "label": label, "label_score": 0.8, "quality": 0.7, "detector": "d"}
+    return Track(**told, parent="", frame=frames.astype(np.int32), bbox=boxes, score=score, state=state)
+
+
+def sees(score: float, where: Callable[[Pixels], NDArray[np.bool_]] | None = None) -> See:
+    """A detector that gives what is red in each part, or what ``where`` says, a score."""
+
+    def see(parts: Sequence[Pixels]) -> list[Detections]:
+        found = []
+        for part in parts:
+            mask = where(part) if where else part[..., 0].astype(int) > part[..., 1].astype(int) + 40
+            y, x = np.nonzero(mask)
+            boxes = [[x.min(), y.min(), x.max() + 1, y.max() + 1]] if len(x) else []
+            found.append(Detections.of("n", boxes, [score] * len(boxes), ["person"] * len(boxes)))
+        return found
+
+    return see
+
+
+def look(tracks: list[Track], frames: list[Pixels], see: See) -> list[Track]:
+    return looked_again(tracks, T[: len(frames)], np.ones(2), frames, see)
+
+
+def overlap(found: Track, frame: int, truth: list[float]) -> float:
+    row = found.bbox[found.frame == frame]
+    return float(iou(row, np.array([truth]))[0, 0]) if len(row) else 0.0
+
+
+def test_who_leaves_by_the_edge_is_followed_until_gone() -> None:
+    """Seen as long as the whole body is inside; then the detector gives what is left of it a score of 0.08."""
+    xs = [100.0 + 8 * f for f in range(COUNT)]
+    last = max(f for f in range(COUNT) if xs[f] + SIDE < WIDE - 4)
+    before = track(range(last + 1), xs)
+    (after,) = look([before], film(xs), sees(0.08))
+    own = np.isin(after.frame, before.frame)
+    assert np.array_equal(after.bbox[own], before.bbox)
+    assert (after.state[own] == VISIBLE).all()
+    assert (after.state[~own] == INTERPOLATED).all()
+    cut = [f for f in range(last + 1, COUNT) if box(xs[f])[2] - box(xs[f])[0] >= 0.3 * SIDE]
+    assert len(cut) >= 2
+    assert all(overlap(after, f, box(xs[f])) >= 0.6 for f in cut)
+    assert after.frame[-1] <= cut[-1] + 1
+    assert after.quality == before.quality
+
+
+def test_who_came_in_late_is_found_before_the_first_sight() -> None:
+    xs = [float(20 + 5 * f) for f in range(COUNT)]
+    (after,) = look([track(range(19, COUNT), xs)], film(xs), sees(0.2))
+    assert after.frame[0] == 0
+    assert min(overlap(after, f, box(xs[f])) for f in range(19)) >= 0.6
+
+
+def test_a_long_gap_is_filled_where_someone_is_seen() -> None:
+    """1.5 s without a sight; in the middle the person is behind a board, and stays lost there."""
+    xs = [float(20 + 5 * f) for f in range(COUNT)]
+    frames = film(xs)
+    for f in range(16, 20):
+        frames[f][74:146, 96:152] = picture(7, 72, 56, (80, 100, 140))
+    before = track([*range(10), *range(25, COUNT)], xs)
+    assert set(before.state[10:25]) == {LOST}
+    (after,) = look([before], frames, sees(0.1))
+    seen = [*range(10, 16), *range(20, 25)]
+    assert (after.state[seen] == INTERPOLATED).all()
+    assert (after.score[seen] == np.float32(0.1)).all()
+    assert all(overlap(after, f, box(xs[f])) >= 0.9 for f in seen)
+    assert (after.score[16:20] == 0).all()
+
+
+def test_what_looks_otherwise_is_nobody() -> None:
+    """The person is gone, and the detector swears that the wall is one, just where they would go on."""
+    xs: list[float | None] = [40.0 + 3 * f if f < 20 else None for f in range(COUNT)]
+    before = track(range(20), [40.0 + 3 * f for f in range(COUNT)])
+    shown: list[tuple[int, ...]] = []
+
+    def lies(parts: Sequence[Pixels]) -> list[Detections]:
+        shown.extend(part.shape for part in parts)
+        return [Detections.of("n", [[57, 42, 87, 102]], [0.5], ["person"]) for _ in parts]
+
+    (after,) = look([before], film(xs), lies)
+    assert shown[0] == (142, 144, 3)  # cut below: the box lies at the very place
+    assert np.array_equal(after.frame, before.frame)
+
+
+def test_another_person_is_not_taken_for_the_lost_one() -> None:
+    """One stops being seen just where another stands, in the same shirt."""
+    xs = [float(60 + 4 * f) for f in range(COUNT)]
+    here = float(xs[20])
+    stander = track(range(COUNT), [here] * COUNT, "b")
+    before = track(range(18), xs)
+    frames = film([here] * COUNT)
+    for f in range(18):
+        a = round(xs[f])
+        frames[f][80 : 80 + TALL, a : a + SIDE] = BODY
+    after, other = look([before, stander], frames, sees(0.6))
+    assert np.array_equal(after.frame, before.frame)
+    assert other is stander
+
+
+def test_nobody_goes_on_in_another_shot() -> None:
+    xs = [float(40 + 2 * f) for f in range(COUNT)]
+    frames = film(xs)
+    other = picture(9, HIGH, WIDE, (120, 120, 120))
+    for f in range(20, COUNT):
+        frames[f] = np.where((frames[f] == WALL).all(2, keepdims=True), other, frames[f])
+    (after,) = look([track(range(20), xs)], frames, sees(0.6))
+    assert after.frame[-1] == 19
+    crossing = track([*range(18), *range(23, COUNT)], xs)
+    (kept,) = look([crossing], frames, sees(0.6))
+    assert kept is crossing
+
+
+@pytest.mark.parametrize(("hits", "label"), [(7, "person"), (20, "car")])
+def test_only_sure_people_are_looked_for(hits: int, label: str) -> None:
+    xs = [float(40 + 2 * f) for f in range(COUNT)]
+    before = track(range(hits), xs, label=label)
+
+    def see(parts: Sequence[Pixels]) -> list[Detections]:
+        raise AssertionError(f"{len(parts)} looks")
+
+    assert look([before], film(xs), see) == [before]
+
+
+def test_forward_passes_are_bounded() -> None:
+    """Four who stand, with gaps all along, and nobody is seen in them: 104 places, 20 passes of four looks."""
+    crowd = [track(range(0, COUNT, 3), [10.0 + 80 * k] * COUNT, str(k)) for k in range(4)]
+    passes: list[int] = []
+    blind = sees(0.0, lambda part: np.zeros(part.shape[:2], bool))
+
+    def see(parts: Sequence[Pixels]) -> list[Detections]:
+        passes.append(len(parts))
+        return blind(parts)
+
+    look(crowd, film([None] * COUNT), see)
+    assert passes == [again.AT_ONCE] * math.ceil(again.A_FRAME * COUNT)
+
+
+def test_four_places_in_one_pass_do_not_disturb_each_other() -> None:
+    """The two people of a street, each with and without others beside; an empty place stays empty."""
+    path = Path(__file__).parent / "fixtures" / "videos" / "sports2d_demo.mp4"
+    (frame,) = (f for f in read_frames(path, [2.5], size=(884, 496)) if f is not None)
+    bodies = persons(frame, 512)
+    boxes = bodies.bbox[bodies.score > 0.3].astype(np.float64)
+    assert len(boxes) == 2
+    parts, places = [], []
+    for b in boxes:
+        middle, half = (b[:2] + b[2:]) / 2, 1.2 * float(np.max(b[2:] - b[:2]))
+        x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [884, 496] * 2).astype(int)
+        parts.append(frame[y1:y2, x1:x2])
+        places.append(b - [x1, y1, x1, y1])
+    empty = np.full((90, 120, 3), 128, np.uint8)
+    together = people_in([empty, parts[0], parts[1], empty, parts[0]])
+    assert len(together) == 5
+    for k, place in ((1, places[0]), (2, places[1]), (4, places[0])):
+        there = together[k].bbox[together[k].score >= 0.1]
+        assert iou(there, place[None]).max() >= 0.5
+    assert all((together[k].score < 0.1).all() for k in (0, 3))
+    for part, found in zip([empty, *parts], together[:3], strict=True):
+        assert (found.bbox <= [part.shape[1], part.shape[0]] * 2).all()
