@@ -28,7 +28,6 @@ __all__ = ["SIDE", "looked_again"]
 
 SIDE = 640  # pixels of the longer side of the frames that are held for it
 FEWEST = 8  # sights that make a track sure
-LEAST_QUALITY = 0.1
 LONG = 3  # frames from one sight to the next from which a gap is looked into: one frame between is as interpolated
 AT_ONCE = 4  # looks that share a forward pass
 ONE_VIEW, TINY = 0.5, (32, 18)  # correlation of two tiny grey frames below which another shot begins, and their size
@@ -66,7 +65,7 @@ def _walks(
 ) -> list[Walk]:
     """The places and ways to look at for one track; what is found there is added to ``found``."""
     seen = track.state == VISIBLE
-    if seen.sum() < FEWEST or track.quality < LEAST_QUALITY:
+    if seen.sum() < FEWEST:
         return []
     at = track.frame[seen].tolist()
     boxes = dict(zip(at, track.bbox[seen] / np.tile(scale, 2), strict=True))
