@@ -279,6 +279,30 @@ def signature(q: Question, names: Mapping[str, str]) -> tuple[str, str]:
     return q.template.split("/")[0], args
 
 
+def under_true_ids(
+    a: Annotation, names: Mapping[str, str], ids: Mapping[str, str]
+) -> tuple[Annotation, dict[str, str]]:
+    """An annotation whose tracks are called as the exact ones (``ids`` by name), and the names by these ids.
+
+    Which word is put, and which of several is asked, is drawn by ids: under others the same would be asked in other
+    words, and taken for something else. Where two tracks are one thing, the longer one is called so.
+    """
+    new: dict[str, str] = {}
+    for track in sorted(a.tracks, key=lambda track: -len(track.frame)):
+        own = ids.get(names.get(track.track_id, ""), "")
+        if own and own not in new.values():
+            new[track.track_id] = own
+
+    def called(track_id: str) -> str:
+        return new.get(track_id, track_id)
+
+    tracks = [replace(t, track_id=called(t.track_id), parent=called(t.parent)) for t in a.tracks]
+    keypoints = [replace(k, track_id=called(k.track_id)) for k in a.keypoints]
+    contacts = [replace(c, a=called(c.a), b=called(c.b)) for c in a.contacts]
+    renamed = replace(a, tracks=tracks, keypoints=keypoints, contacts=contacts)
+    return renamed, {called(track): name for track, name in names.items()}
+
+
 def on_pixels(chosen: argparse.Namespace) -> list[Row]:
     """The rows ``copypaste``: the embedded tier on clips as a build would see them."""
     maker = SCENES.load("copypaste")
@@ -327,11 +351,12 @@ def on_pixels(chosen: argparse.Namespace) -> list[Row]:
             errors += steps
             classes[right_class] += 1
             names = match(real, found)
+            known = {x.track: x.name for x in exact.truth.things if x.track}
+            a, names = under_true_ids(a, names, {name: track for track, name in known.items()})
             judge = Judge(exact.truth)
             things = {x.name: x for x in exact.truth.things}
             judge.things = {track: things[name] for track, name in names.items()}
-            phantoms = frozenset(t.track_id for t in ours.tracks) - set(names)
-            known = {x.track: x.name for x in exact.truth.things if x.track}
+            phantoms = frozenset(t.track_id for t in a.tracks) - set(names)
             askable |= {(number, *signature(q, known)) for q in questions(exact.annotation)}
             for q in questions(a):
                 n_asked += 1

@@ -29,10 +29,11 @@ def measured_for(recipe: Recipe, models: Sequence[str]) -> dict[str, Any] | None
 def write_measured(
     recipe: Recipe, models: Sequence[str], figures: Sequence[Mapping[str, Any]], command: str, seed: int, date: str
 ) -> Path:
-    """Keep figures (``figure``, ``value``, ``unit``) for a recipe; returns the file."""
+    """Keep figures (``figure``, ``value``, ``unit``) for a recipe, and drop those of other claims; returns the file."""
     entry = {"recipe": recipe.name, "command": command, "seed": seed, "date": date, "version": __version__}
     entry |= {"claims_version": CLAIMS_VERSION, "figures": [dict(f) for f in figures]}
-    text = json.dumps({**_all(), _key(recipe, models): entry}, indent=1, sort_keys=True)
+    kept = {key: old for key, old in _all().items() if old["claims_version"] == CLAIMS_VERSION}
+    text = json.dumps({**kept, _key(recipe, models): entry}, indent=1, sort_keys=True)
     write_text(FILE, text + "\n")
     return FILE
 
