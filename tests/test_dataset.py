@@ -104,11 +104,11 @@ def test_a_path_out_of_the_folder_is_refused(dataset: Path) -> None:
         fm_hub.load_dataset(str(dataset), "mcq", "test")
 
 
-def run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh process."""
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env}, check=False
-    )
+def run(code: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process, in a folder of its own: quickstart leaves a ``foundationmotion`` where it ran."""
+    kept = {"HF_DATASETS_CACHE": str(folder / "cache"), **env}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **kept}, cwd=folder, check=False)
 
 
 ASK = "import datasets.load as d\ntry: d.dataset_module_factory('foundationmotion')\nexcept Exception as e: print(e)"
@@ -117,12 +117,12 @@ ASK = "import datasets.load as d\ntry: d.dataset_module_factory('foundationmotio
 @pytest.mark.parametrize("order", ["import fm_hub.alias; ", "import datasets; import fm_hub.alias; "])
 def test_the_alias_is_set_before_or_after_datasets(order: str, tmp_path: Path) -> None:
     code = f"{order}{ASK}"
-    seen = run(code, FM_HUB_REPO="nobody/at-all", HF_DATASETS_CACHE=str(tmp_path))
+    seen = run(code, tmp_path, FM_HUB_REPO="nobody/at-all")
     assert "nobody/at-all" in seen.stdout, seen
 
 
 def test_without_a_repository_the_alias_changes_nothing(tmp_path: Path) -> None:
-    seen = run(f"import fm_hub.alias; {ASK}", HF_DATASETS_CACHE=str(tmp_path))
+    seen = run(f"import fm_hub.alias; {ASK}", tmp_path)
     assert "nobody" not in seen.stdout
     assert "foundationmotion" in seen.stdout
 
@@ -132,7 +132,7 @@ def test_a_local_folder_wins_over_the_alias(made: Path, tmp_path: Path) -> None:
         f"import os; os.chdir({str(made.parent)!r}); import fm_hub.alias; from datasets import load_dataset\n"
         "print(load_dataset('foundationmotion', split='test').num_rows)"
     )
-    seen = run(code, FM_HUB_REPO="nobody/at-all", HF_DATASETS_CACHE=str(tmp_path))
+    seen = run(code, tmp_path, FM_HUB_REPO="nobody/at-all")
     assert seen.stdout.strip() == str(read_manifest(made).counts["mcq"]["test"]), seen.stderr
 
 
