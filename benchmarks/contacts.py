@@ -72,7 +72,7 @@ def track(name: str, path: Floats, side: float, jitter: float, rng: np.random.Ge
     boxes = np.concatenate([path - side / 2, path + side / 2], 1) + rng.normal(0, jitter, (N, 4))
     frame = np.flatnonzero(rng.random(N) >= MISSING)
     ones = np.ones(len(frame))
-    return Track("clip", name, name, 1.0, 1.0, "drawn", "", frame, boxes[frame], ones, 0 * ones)  # type: ignore[arg-type]
+    return Track("clip", name, name, 1.0, 1.0, "drawn", "", frame, boxes[frame], ones, 0 * ones)  # type: ignore[arg-type]  # records make arrays their own kind
 
 
 def found(scene: Scene, jitter: float, rng: np.random.Generator) -> list[Contact]:

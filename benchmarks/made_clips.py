@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,16 +68,18 @@ def made_clip(i: int, seed: int, split: Split = "test", scene: str = "mixed") ->
     n = len(t)
     moves = str(rng.choice(list(VIEWS), p=np.array(list(VIEWS.values())) / sum(VIEWS.values())))
     motion = _view(rng, moves, n)
-    view: str = "static" if moves == "static" else "moving"
+    view: Literal["static", "moving"] = "static" if moves == "static" else "moving"
     frames = Frames(clip_id[:24], np.arange(n, dtype=np.int32), np.arange(n), t)
     ones = np.ones(n)
     dx, dy, dlogs, droll = motion
-    camera = Camera(clip_id[:24], view, frames.frame, dx, dy, dlogs, droll, ones, ones > 0)  # type: ignore[arg-type]
+    camera = Camera(clip_id[:24], view, frames.frame, dx, dy, dlogs, droll, ones, ones > 0)
     name = f"videos/{clip_id[:2]}/{clip_id[:24]}.mp4"
     source = clip_id[24:48]
     row = Clip(
         *(clip_id[:24], source, name, clip_id, 0.0, float(t[-1]), True, RATE, WIDTH, HEIGHT, n, float(t[-1]) + 0.1),
-        *(view, split, "ok"),  # type: ignore[arg-type]
+        camera=view,
+        split=split,
+        status="ok",
     )
     return Annotation(row, frames, camera, tracks, points, contacts)
 
@@ -278,5 +281,5 @@ def _contacts(rng: np.random.Generator, clip_id: str, tracks: list[Track], t: Fl
     a, b = sorted(rng.uniform(t[5], t[-5], 2))
     if b - a < 0.6:
         return []
-    kind = "hold" if rng.random() < 0.6 else "touch"
-    return [Contact(clip_id, hands[0].track_id, others[0].track_id, kind, round(a, 3), round(b, 3), 0.9)]  # type: ignore[arg-type]
+    kind: Literal["hold", "touch"] = "hold" if rng.random() < 0.6 else "touch"
+    return [Contact(clip_id, hands[0].track_id, others[0].track_id, kind, round(a, 3), round(b, 3), 0.9)]

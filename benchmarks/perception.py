@@ -26,6 +26,7 @@ import numpy as np
 from bench import IMPORTS, Row, peak_mb, show
 from numpy.typing import NDArray
 
+from fm_builders.boxes import iou
 from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
 from fm_builders.material import Material
@@ -43,7 +44,7 @@ from fm_builders.simulate.truth import Truth
 from fm_builders.simulate.write import encode_film
 from fm_hub.claims import tracks_of
 from fm_hub.errors import UserError
-from fm_hub.records import Annotation, Clip, Contact, Question, Track
+from fm_hub.records import INTERPOLATED, Annotation, Clip, Contact, Question, Track
 from fm_hub.video import encode_clip, index_video, iter_frames, sample_times
 
 MOST_A_KIND, MOST_A_CLIP = 12, 60
@@ -303,11 +304,20 @@ def under_true_ids(
     return renamed, {called(track): name for track, name in names.items()}
 
 
+def between_sights(tracks: Iterable[Track], real: Boxes, names: Mapping[str, str]) -> Iterator[bool]:
+    """Of each box that a track only leads to (state 1): whether the thing is there, by an IoU of one half."""
+    for track in (x for x in tracks if x.label != "hand"):
+        theirs = real.get(names.get(track.track_id, ""), {})
+        for k in np.flatnonzero(track.state == INTERPOLATED):
+            box = theirs.get(int(track.frame[k]))
+            yield box is not None and float(iou(track.bbox[[k]].astype(float), box[None])[0, 0]) >= 0.5
+
+
 def on_pixels(chosen: argparse.Namespace) -> list[Row]:
     """The rows ``copypaste``: the embedded tier on clips as a build would see them."""
     maker = SCENES.load("copypaste")
     bins: dict[str, TrackScore] = defaultdict(TrackScore)
-    tally, errors, classes = Tally(), [], Counter[bool]()
+    tally, errors, classes, led = Tally(), [], Counter[bool](), Counter[bool]()
     askable: set[tuple[Any, ...]] = set()
     asked: set[tuple[Any, ...]] = set()
     n_asked = 0
@@ -351,6 +361,7 @@ def on_pixels(chosen: argparse.Namespace) -> list[Row]:
             errors += steps
             classes[right_class] += 1
             names = match(real, found)
+            led.update(between_sights(ours.tracks, real, names))
             known = {x.track: x.name for x in exact.truth.things if x.track}
             a, names = under_true_ids(a, names, {name: track for track, name in known.items()})
             judge = Judge(exact.truth)
@@ -372,6 +383,8 @@ def on_pixels(chosen: argparse.Namespace) -> list[Row]:
         Row("embedded: recall at IoU 0.5", 100 * whole.recall, "%", ">=", 97),
         Row("embedded: IDF1", 100 * whole.idf1, "%", ">=", 90),
         Row("embedded: HOTA", 100 * whole.hota, "%", ">=", 0),
+        Row("embedded: boxes of state 1, of all", 100 * led.total() / max(whole.found, 1), "%", ">=", 0),
+        Row("embedded: right of these", share(led), "%", ">=", 0),
         Row("embedded: id switches a clip", whole.switches / max(sum(classes.values()), 1), "", "<=", 1),
         Row("embedded, end to end: keys right", share(tally.keys), "%", ">=", 97),
         Row(

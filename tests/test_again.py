@@ -16,6 +16,7 @@ from fm_builders.boxes import iou
 from fm_builders.detectors import Detections
 from fm_builders.detectors.movenet import persons
 from fm_builders.detectors.nanodet import people_in
+from fm_builders.trackers.assemble import run_of
 from fm_hub.records import INTERPOLATED, LOST, VISIBLE, Track
 from fm_hub.video import read_frames
 
@@ -56,13 +57,9 @@ def box(x: float) -> list[float]:
 
 def track(at: Sequence[int], xs: Sequence[float], name: str = "a", label: str = "person") -> Track:
     """A track that was seen in the frames ``at``, and lies on straight lines between them."""
-    frames = np.arange(at[0], at[-1] + 1)
-    seen = np.array([box(xs[f]) for f in at])
-    boxes = np.stack([np.interp(frames, at, seen[:, k]) for k in range(4)], 1).astype(np.float32)
-    score = np.where(np.isin(frames, at), 0.8, 0).astype(np.float32)
-    state = again.states(frames, np.array(at), T)
+    run = run_of(np.array(at), np.array([box(xs[f]) for f in at]), np.full(len(at), 0.8), T)
     told = {"clip_id": "c", "track_id": name, "label": label, "label_score": 0.8, "quality": 0.7, "detector": "d"}
-    return Track(**told, parent="", frame=frames.astype(np.int32), bbox=boxes, score=score, state=state)
+    return Track(**told, parent="", **run._asdict())
 
 
 def sees(score: float, where: Callable[[Pixels], NDArray[np.bool_]] | None = None) -> See:

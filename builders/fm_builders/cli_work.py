@@ -127,7 +127,7 @@ def retry(
     output: Folder = Path("foundationmotion"),
     reason: Annotated[
         str, typer.Option(help="The reason of the failures to take up: Timeout, Crash, DecodeError ...")
-    ] = ...,  # type: ignore[assignment]
+    ] = ...,  # type: ignore[assignment]  # typer's sign for an option that must be given
     engine: Engine = "local",
     workers: Workers = None,
     timeout: Timeout = 3600.0,

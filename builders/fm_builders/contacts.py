@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,10 +176,10 @@ class _Meeting:
             if held:
                 yield self._contact("hold", *held)
 
-    def _contact(self, kind: str, start: int, stop: int) -> Contact:
+    def _contact(self, kind: Literal["touch", "hold"], start: int, stop: int) -> Contact:
         t0, t1 = (round(float(self.t[k]), 3) for k in (start, stop - 1))
         score = round(float(self.score[start:stop].mean()), 4)
-        return Contact(self.thing.clip_id, self.hand.track.track_id, self.thing.track_id, kind, t0, t1, score)  # type: ignore[arg-type]
+        return Contact(self.thing.clip_id, self.hand.track.track_id, self.thing.track_id, kind, t0, t1, score)
 
     def _near(self) -> Iterator[tuple[int, int]]:
         """Runs of frames ``start <= k < stop`` of one contact, by hysteresis on the gap; a long loss ends one."""

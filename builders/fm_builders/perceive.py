@@ -14,7 +14,7 @@ from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
-from fm_builders.detectors import UNKNOWN, Detections
+from fm_builders.detectors import UNKNOWN, Detections, SecondLook
 from fm_builders.detectors.looks import looks
 from fm_builders.perception_models import detectors_of, follower_of, long_side, pose_of, tracker_of
 from fm_builders.poses import Pose
@@ -110,7 +110,7 @@ def _found(
     seen: list[Detections] = []
     small_copies: list[Frame] = []
     kept: list[Frame] = []
-    again = next((eye for eye in eyes if eye.looks_again), None)
+    again = next((eye for eye in eyes if isinstance(eye, SecondLook)), None)
     moved: list[Detections] = []
     for eye in every:
         eye.reset()

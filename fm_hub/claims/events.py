@@ -17,11 +17,16 @@ from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, agree, 
 from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
 
-__all__ = ["EVENTS", "before", "enters", "leaves", "pauses", "starts", "stops"]
+__all__ = ["EVENTS", "actor_of", "before", "enters", "leaves", "pauses", "starts", "stops"]
 
 TIME_TOLERANCE = 0.2
 START_SPEED = 0.05
 Args = Mapping[str, Any]
+
+
+def actor_of(event: Args) -> str:
+    """The track that does what the arguments of an event tell: of two, the first."""
+    return str(event["track"] if "track" in event else event["a"])
 
 
 def starts(scene: Scene, args: Args, claim: Claim) -> Verdict:

@@ -50,7 +50,7 @@ def known_from(roots: Sequence[Path], manifest: Manifest | None) -> Known:
     files = {c["clip_id"]: c["video_file"] for c in clips}
     asked = {row["clip_id"] for root in roots for row in _rows(root, "benchmark", ("clip_id",))}
     splits = (manifest.recipe.get("splits") or {}) if manifest else {}
-    shares = (splits.get("train"), splits.get("validation")) if isinstance(splits, dict) else (None, None)
+    train, validation = (splits.get(x) if isinstance(splits, dict) else None for x in ("train", "validation"))
     return Known(
         clips=frozenset(files),
         sources={c["source_id"]: c["split"] for c in clips},
@@ -59,7 +59,7 @@ def known_from(roots: Sequence[Path], manifest: Manifest | None) -> Known:
         tracks=frozenset(row["track_id"] for root in roots for row in _rows(root, "tracks", ("track_id",))),
         redacted=frozenset(manifest.redacted if manifest else ()),
         benchmark={c: files[c] for c in sorted(asked & files.keys())},
-        shares=(float(shares[0]), float(shares[1])) if None not in shares else None,  # type: ignore[arg-type]
+        shares=None if train is None or validation is None else (float(train), float(validation)),
     )
 
 

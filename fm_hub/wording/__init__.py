@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fm_hub.claims import Scene
+from fm_hub.claims.events import actor_of
 from fm_hub.errors import FmError
 from fm_hub.records import Claim, Sentence
 from fm_hub.wording.names import UNNAMED, families, one, plural, refer, says_side, says_turn
@@ -145,10 +146,6 @@ def _actors(scene: Scene, of: Mapping[str, Any], t0: float, t1: float) -> dict[s
     return words
 
 
-def _actor(event: Mapping[str, Any]) -> Any:
-    return event.get("track", event.get("a"))
-
-
 def _pick(table: Mapping[str, Any], which: str, template: str) -> str:
     kind = "statements" if which.startswith("s") else "stems"
     try:
@@ -183,7 +180,7 @@ def _option(
         return _fill(options["format"], {"first": ways[given["first"]], "then": ways[given["then"]]}, name)
     if name == "before":
         said = {k: options[e["event"]] for k, e in given.items()}
-        if _actor(given["first"]) == _actor(given["then"]):  # one thing does both, and is named once
+        if actor_of(given["first"]) == actor_of(given["then"]):  # one thing does both, and is named once
             said["then"] = said["then"].removeprefix("{x} ")
             held = scene.tracks.get(given["then"].get("b", ""))
             if held is not None and held.track_id == given["first"].get("b") and held.label != "person":

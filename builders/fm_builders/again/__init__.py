@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fm_builders.again.places import Found, Look, Person, Walk, between, beyond
 from fm_builders.detectors import Detections
-from fm_builders.trackers.assemble import states
+from fm_builders.trackers.assemble import run_of
 from fm_hub.records import INTERPOLATED, VISIBLE, Track
 
 __all__ = ["SIDE", "looked_again"]
@@ -76,7 +76,10 @@ def _walks(
 
 
 def _cuts(frames: Sequence[Pixels]) -> frozenset[int]:
-    """The frames that show something else than the one before: nobody goes on there."""
+    """The frames that show something else than the one before: nobody goes on there.
+
+    :mod:`fm_builders.shots` looks at every frame of a video; these are few a second, and at hand.
+    """
     import cv2
 
     tiny = [cv2.cvtColor(cv2.resize(f, TINY, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY) for f in frames]
@@ -124,13 +127,8 @@ def _completed(track: Track, found: Sequence[Found], t: NDArray[np.float64], sca
     seen = track.state == VISIBLE
     own = zip(track.frame[seen].tolist(), track.bbox[seen], track.score[seen].tolist(), strict=True)
     known.update({frame: (box, score) for frame, box, score in own})
-    at = np.array(sorted(known))
-    frames = np.arange(at[0], at[-1] + 1)
-    boxes = np.array([known[f][0] for f in at.tolist()], np.float64)
-    bbox = np.stack([np.interp(t[frames], t[at], boxes[:, k]) for k in range(4)], 1).astype(np.float32)
-    bbox[at - at[0]] = boxes  # to the last bit
-    score = np.zeros(len(frames), np.float32)
-    score[at - at[0]] = [known[f][1] for f in at.tolist()]
-    state = states(frames, at, t)
-    state[(state == VISIBLE) & ~np.isin(frames, track.frame[seen])] = INTERPOLATED
-    return replace(track, frame=frames.astype(np.int32), bbox=bbox, score=score, state=state)
+    at = sorted(known)
+    boxes, scores = (np.array([known[f][k] for f in at], np.float64) for k in (0, 1))
+    run = run_of(np.array(at), boxes, scores, t)
+    run.state[(run.state == VISIBLE) & ~np.isin(run.frame, track.frame[seen])] = INTERPOLATED
+    return replace(track, **run._asdict())

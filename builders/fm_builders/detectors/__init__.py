@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fm_builders.settings import Settings
 from fm_hub.registry import Registry
 
-__all__ = ["DETECTORS", "KEYPOINT_KINDS", "LOOK", "UNKNOWN", "Detections", "Detector"]
+__all__ = ["DETECTORS", "KEYPOINT_KINDS", "LOOK", "UNKNOWN", "Detections", "Detector", "SecondLook"]
 
 #: How many numbers say what a detection looks like (:mod:`fm_builders.detectors.looks`).
 LOOK = 32
@@ -149,7 +149,6 @@ class Detector(ABC):
     model_ids: tuple[str, ...] = ()
     long_side: ClassVar[int] = 1280
     needs_still_view: ClassVar[bool] = False
-    looks_again: ClassVar[bool] = False
     settings: ClassVar[type[Settings]] = Settings
 
     @abstractmethod
@@ -167,13 +166,6 @@ class Detector(ABC):
         """
         return ()
 
-    def people_in(self, parts: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        """What may be a person in each of these parts of frames, uint8 RGB, down to scores of a few hundredths.
-
-        For looks at places where someone is known to be (:mod:`fm_builders.again`); ``looks_again`` says who can.
-        """
-        raise NotImplementedError(f"{self.name} does not look again")
-
     def reset(self) -> None:  # noqa: B027 - most detectors remember nothing
         """Forget earlier frames: called at the start of every clip."""
 
@@ -185,6 +177,14 @@ class Detector(ABC):
 
     def study(self, frames: Sequence[NDArray[np.uint8]]) -> None:  # noqa: B027 - most have nothing to learn
         """Look at the key frames of a part of the clip before they are given to :meth:`detect` one by one."""
+
+
+class SecondLook(Detector):
+    """A detector that can also be asked about places where someone is known to be (:mod:`fm_builders.again`)."""
+
+    @abstractmethod
+    def people_in(self, parts: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """What may be a person in each of these parts of frames, uint8 RGB, down to scores of a few hundredths."""
 
 
 DETECTORS: Registry[type[Detector]] = Registry(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.boxes import area, clipped, iou, nms, overlap
-from fm_builders.detectors import Detections, Detector
+from fm_builders.detectors import Detections, SecondLook
 from fm_builders.detectors.known import Known, remembered, unmatched
 from fm_builders.detectors.looks import looks
 from fm_builders.detectors.movenet import MoveNet, persons
@@ -69,7 +69,7 @@ class _Past:
     people: Detections
 
 
-class EmbeddedDetector(Detector):
+class EmbeddedDetector(SecondLook):
     """Persons with ``coco17`` keypoints, and things of COCO-80; **stateful**: looks for the persons of earlier frames.
 
     ``detect`` must be called on the frames of one clip in order, after :meth:`reset`.
@@ -77,7 +77,6 @@ class EmbeddedDetector(Detector):
 
     name = "embedded"
     long_side = 1280
-    looks_again = True
 
     def __init__(self) -> None:
         self._nanodet, self._movenet = NanoDet(), MoveNet()

@@ -11,6 +11,7 @@ import numpy as np
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims import Verdict, measure
+from fm_hub.claims.events import actor_of
 from fm_hub.claims.one import DIRECTIONS, bows
 from fm_hub.records import Track
 
@@ -122,23 +123,19 @@ def _events(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
     return events
 
 
-def _actor(event: dict[str, Any]) -> str:
-    return str(event.get("track", event.get("a")))
-
-
 def _either_way(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two events could come in either order: what comes into view does nothing before, what goes nothing after.
 
     Else the order of one thing's events could be told without looking.
     """
     ends = {"enters", "appears", "leaves", "disappears"}
-    return _actor(a) != _actor(b) or not ends & {a["event"], b["event"]}
+    return actor_of(a) != actor_of(b) or not ends & {a["event"], b["event"]}
 
 
 def _named_by_it(m: Material, a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two things come into view of which one is said to appear first or last: its name has the answer."""
     arrivals = {a["event"], b["event"]} <= {"enters", "appears"}
-    return arrivals and (m.timed(_actor(a)) or m.timed(_actor(b)))
+    return arrivals and (m.timed(actor_of(a)) or m.timed(actor_of(b)))
 
 
 def _event_drafts(m: Material) -> Iterator[Draft]:
@@ -147,7 +144,7 @@ def _event_drafts(m: Material) -> Iterator[Draft]:
     real = [e for e, v in events if v.true]
     for first, then in permutations(real, 2):
         told = [(first, then), (then, first)]
-        others = [e for e, v in events if v.false and _actor(e) in (_actor(first), _actor(then))]
+        others = [e for e, v in events if v.false and actor_of(e) in (actor_of(first), actor_of(then))]
         for other in others:
             for known in (first, then):
                 if _either_way(other, known):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from fm_builders.detectors import KEYPOINT_KINDS, Detections
 from fm_builders.trackers.quality import quality
 from fm_hub.records import Keypoints, Track, content_id
 
-__all__ = ["Hits", "assemble", "states"]
+__all__ = ["Hits", "Run", "assemble", "run_of"]
 
 INTERPOLATED_GAP = 1.0
 """Seconds between two detections up to which the boxes between them are trusted.
@@ -49,15 +49,9 @@ def _order(hits: Hits, detections: Sequence[Detections]) -> tuple[float, ...]:
 
 
 def _track(hits: Hits, detections: Sequence[Detections], t: NDArray[np.float64], clip_id: str, id_: str) -> Track:
-    at = np.array([frame for frame, _ in hits])
-    frames = np.arange(at[0], at[-1] + 1)
     rows = [detections[frame].take([index]) for frame, index in hits]
-    seen = np.concatenate([row.bbox for row in rows])
-    bbox = np.stack([np.interp(t[frames], t[at], seen[:, k]) for k in range(4)], 1).astype(np.float32)
-    bbox[at - at[0]] = seen  # to the last bit
-    score = np.zeros(len(frames), np.float32)
-    score[at - at[0]] = np.concatenate([row.score for row in rows])
-    state = states(frames, at, t)
+    boxes, scores = (np.concatenate(parts) for parts in ([r.bbox for r in rows], [r.score for r in rows]))
+    run = run_of(np.array([frame for frame, _ in hits]), boxes, scores, t)
     votes: Counter[str] = Counter()
     for row in rows:
         votes[row.label[0]] += float(row.score[0])  # type: ignore[assignment]  # Counter sums any number
@@ -67,13 +61,13 @@ def _track(hits: Hits, detections: Sequence[Detections], t: NDArray[np.float64],
         track_id=id_,
         label=label,
         label_score=round(float(weight) / len(rows), 4),
-        quality=quality(bbox, score, state),
+        quality=quality(run.bbox, run.score, run.state),
         detector=Counter(row.detector[0] for row in rows).most_common(1)[0][0],
         parent="",
-        frame=frames.astype(np.int32),
-        bbox=bbox,
-        score=score,
-        state=state,
+        frame=run.frame,
+        bbox=run.bbox,
+        score=run.score,
+        state=run.state,
         side=_side(float(np.mean([row.side[0] for row in rows]))),
     )
 
@@ -84,7 +78,26 @@ def _side(mean: float) -> Literal["", "left", "right"]:
     return "right" if mean > 0 else "left"
 
 
-def states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
+class Run(NamedTuple):
+    """The columns of a track: ``frame`` (N,) without a hole, ``bbox`` (N, 4), ``score`` (N,), ``state`` (N,)."""
+
+    frame: NDArray[np.int32]
+    bbox: NDArray[np.float32]
+    score: NDArray[np.float32]
+    state: NDArray[np.int8]
+
+
+def run_of(at: NDArray[np.intp], boxes: NDArray[Any], scores: NDArray[Any], t: NDArray[np.float64]) -> Run:
+    """What is known at frames ``at``, rising, with straight lines between; ``boxes`` (N, 4), ``t`` of every frame."""
+    frames = np.arange(at[0], at[-1] + 1)
+    bbox = np.stack([np.interp(t[frames], t[at], boxes[:, k]) for k in range(4)], 1).astype(np.float32)
+    bbox[at - at[0]] = boxes  # to the last bit
+    score = np.zeros(len(frames), np.float32)
+    score[at - at[0]] = scores
+    return Run(frames.astype(np.int32), bbox, score, _states(frames, at, t))
+
+
+def _states(frames: NDArray[np.intp], at: NDArray[np.intp], t: NDArray[np.float64]) -> NDArray[np.int8]:
     """0 in the frames ``at`` of detections; between two of them 1 if they are near in time, else 2."""
     before = at[np.searchsorted(at, frames, side="right") - 1]
     after = at[np.searchsorted(at, frames, side="left")]
