@@ -13,6 +13,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from fm_builders import hub_models
 from fm_builders.detectors import DETECTORS, Detections
 from fm_builders.detectors.detr import DFine
+from fm_builders.model_files import tflite_interpreter
 from fm_builders.perceive import perceive
 from fm_builders.recipe import Objects, Perception, Pose, load_recipe
 from fm_hub.video import index_video, sample_times
@@ -60,13 +62,20 @@ class Planted(DFine):
 
 
 class Clock:
-    """Seconds inside the models; a call within a call counts once."""
+    """Seconds inside the models, by name; a call within a call counts once."""
 
     def __init__(self, device: str) -> None:
-        self.device, self.seconds, self.calls, self.depth = device, 0.0, 0, 0
+        self.device, self.depth = device, 0
+        self.by_name: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
 
-    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The call, timed."""
+    @property
+    def seconds(self) -> float:
+        """In all models."""
+        return float(sum(self.by_name.values()))
+
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The call, timed under this name."""
 
         def timed(*args: Any, **options: Any) -> Any:
             self.depth += 1
@@ -78,8 +87,8 @@ class Clock:
                 self._wait()
                 self.depth -= 1
                 if not self.depth:
-                    self.seconds += time.perf_counter() - start
-                    self.calls += 1
+                    self.by_name[name] += time.perf_counter() - start  # type: ignore[assignment]  # any number
+                    self.calls[name] += 1
 
         return timed
 
@@ -148,9 +157,11 @@ def measure(told: Perception, seconds: float, device: str) -> tuple[int, float, 
     for name, kind in kinds.items():
         spec, half = told.settings[name]["model"], hub_models.dtype_name("auto", device, "bfloat16")
         model = hub_models.load(kind, spec, device, *((half,) if name == "sam2" else ()))
-        model.forward = clock.around(model.forward)
+        model.forward = clock.around(name, model.forward)
         if name == "sam2":
-            model.get_image_features = clock.around(model.get_image_features)
+            model.get_image_features = clock.around("sam2 encoder", model.get_image_features)
+    palms = tflite_interpreter("palm-detection")
+    palms.invoke = clock.around("palms (CPU)", palms.invoke)
     start = time.perf_counter()
     seen = perceive(index, t, "clip", "artifact", told)
     wall = time.perf_counter() - start
@@ -182,7 +193,10 @@ def main() -> None:
         name = torch.cuda.get_device_name(device)
         print(f"peak GPU memory: {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB")
     shape = "full-size" if full else "tiny"
-    print(f"{frames} frames, {chosen.objects} things, {clock.calls} calls; {shape} random weights on {name}")
+    print(f"{frames} frames, {chosen.objects} things; {shape} random weights on {name}")
+    for model, spent in clock.by_name.most_common():
+        calls = clock.calls[model]
+        print(f"{model}: {calls} calls, {1000 * spent / calls:.1f} ms each, {1000 * spent / frames:.1f} ms a frame")
     bound = frames / clock.seconds
     rows = [
         Row("frames a second of standard", frames / wall, "frames/s", ">=", bound / RATIO if full else 0.0),

@@ -61,7 +61,7 @@ class Detr(Detector):
 
         spec, device = self.told.model or self.default, place(self.told.device)
         model, prepare = load("AutoModelForObjectDetection", spec, device), processor("AutoImageProcessor", spec)
-        ready = prepare(images=[frame], return_tensors="pt", input_data_format="channels_last").to(device)
+        ready = prepare(images=[frame], return_tensors="pt", input_data_format="channels_last", device=device)
         with half(device, dtype_name(self.told.dtype, device, "float16")):
             out = model(**ready)
         chance = torch.sigmoid(out.logits[0].float())

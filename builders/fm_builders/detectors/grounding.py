@@ -6,8 +6,8 @@ One prompt with all names is cheaper, but then a box is matched to tokens and it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,20 +80,24 @@ class GroundingDino(Detector):
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The boxes of every class that score at least ``score``, after suppression among boxes of one class."""
-        step = self.told.batch
-        parts = [self._ask(frame, self._classes[i : i + step]) for i in range(0, len(self._classes), step)]
+        device, step = place(self.told.device), self.told.batch
+        prepare = processor("AutoProcessor", self.told.model)
+        picture = prepare.image_processor(images=[frame], return_tensors="pt", device=device).to(device)
+        parts = [self._ask(frame, picture, self._classes[i : i + step]) for i in range(0, len(self._classes), step)]
         return Detections.concat(parts)
 
-    def _ask(self, frame: NDArray[np.uint8], classes: list[str]) -> Detections:
+    def _ask(self, frame: NDArray[np.uint8], picture: Mapping[str, Any], classes: list[str]) -> Detections:
+        """The boxes of some classes: one ``picture``, ready for the model, stands beside each of their names."""
         import torch
 
         spec, device = self.told.model, place(self.told.device)
         model = load("AutoModelForZeroShotObjectDetection", spec, device)
-        prepare = processor("AutoProcessor", spec)
-        texts = [f"{name}." for name in classes]
-        ready = prepare(images=[frame] * len(texts), text=texts, padding=True, return_tensors="pt").to(device)
+        texts = processor("AutoProcessor", spec)(
+            text=[f"{name}." for name in classes], padding=True, return_tensors="pt"
+        )
+        same = {key: value.expand(len(classes), *value.shape[1:]) for key, value in picture.items()}
         with half(device, dtype_name(self.told.dtype, device, "float16")):
-            out = model(**ready)
+            out = model(**texts.to(device), **same)
         chance = torch.sigmoid(out.logits.float())  # (classes, queries, tokens); beyond the text -inf, so 0
         score = chance.max(2).values.cpu().numpy()
         height, width = frame.shape[:2]

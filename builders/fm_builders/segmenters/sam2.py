@@ -77,6 +77,7 @@ class Sam2Part(Part):
         if forget is not None:
             forget = max(forget, model.config.max_object_pointers_in_encoder, model.config.num_maskmem)
         self.model, self.frames, self.forget = model, frames, forget
+        self.pixels = _Pixels(frames, model.config.image_size, model.dtype, model.device)
         self.cache = Sam2VideoInferenceCache(model.device, model.device, max_vision_features_cache_size=len(frames) + 1)
 
     def follow(self, hints: Sequence[Hint], *, reverse: bool = False) -> Iterator[Mask]:
@@ -110,7 +111,7 @@ class Sam2Part(Part):
         session = Sam2VideoInferenceSession(
             None, height, width, device, device, device, self.model.dtype, len(self.frames) + 1
         )
-        session.processed_frames, session.cache = _Pixels(self.frames, side, self.model.dtype), self.cache
+        session.processed_frames, session.cache = self.pixels, self.cache
         number = session.obj_id_to_idx(0)
         for hint in hints:
             if hint.is_box:
@@ -132,8 +133,7 @@ class Sam2Part(Part):
         at_once = ENCODED_AT_ONCE if self.model.device.type == "cuda" else 1
         ahead = range(frame, -1, -1) if reverse else range(frame, len(self.frames))
         todo = [i for i in ahead[:at_once] if i not in self.cache._vision_features]
-        pixels = _Pixels(self.frames, self.model.config.image_size, self.model.dtype)
-        out = self.model.get_image_features(_stacked([pixels[i] for i in todo], self.model.device), return_dict=True)
+        out = self.model.get_image_features(_stacked([self.pixels[i] for i in todo]), return_dict=True)
         for k, i in enumerate(todo):
             feats = [f[:, k : k + 1].clone() for f in out.fpn_hidden_states]
             places = [p[:, k : k + 1] if p.shape[1] > 1 else p for p in out.fpn_position_encoding]
@@ -148,17 +148,19 @@ class Sam2Part(Part):
                 del kept[old]
 
 
-def _stacked(pixels: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+def _stacked(pixels: Sequence[torch.Tensor]) -> torch.Tensor:
     import torch
 
-    return torch.stack(list(pixels)).to(device)
+    return torch.stack(list(pixels))
 
 
 class _Pixels:
-    """The frames as the model takes them, (3, S, S) each, made when asked for."""
+    """The frames as the model takes them, (3, S, S) each, made on its device when asked for."""
 
-    def __init__(self, frames: Sequence[NDArray[np.uint8]], side: int, dtype: torch.dtype) -> None:
-        self.frames, self.side, self.dtype = frames, side, dtype
+    def __init__(
+        self, frames: Sequence[NDArray[np.uint8]], side: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.frames, self.side, self.dtype, self.device = frames, side, dtype, device
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -167,7 +169,8 @@ class _Pixels:
         import torch
         import torch.nn.functional as F
 
-        x = torch.from_numpy(np.ascontiguousarray(self.frames[i])).permute(2, 0, 1)[None].float() / 255
+        picture = torch.from_numpy(np.ascontiguousarray(self.frames[i])).to(self.device)
+        x = picture.permute(2, 0, 1)[None].float() / 255
         x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True, align_corners=False)
-        ready = (x[0] - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
-        return ready.to(self.dtype)
+        mean, std = (torch.tensor(v, device=self.device).view(3, 1, 1) for v in (MEAN, STD))
+        return ((x[0] - mean) / std).to(self.dtype)
