@@ -137,7 +137,7 @@ class FakePose:
 
     def __call__(self, pixels: torch.Tensor) -> Any:
         maps = []
-        for one in pixels:
+        for one in pixels.cpu():
             weight = (one[0] - one[1]).clamp(min=0)
             weight = torch.where(weight > weight.max() / 2, weight, 0)
             ys, xs = torch.meshgrid(torch.arange(64.0), torch.arange(48.0), indexing="ij")
