@@ -106,21 +106,21 @@ def clip_path(clip_id: str) -> str:
 
 def compose_batch(batch: Batch, *, how: Composing, language: Language | None) -> Told:
     """Compose some clips and write their rows as parts."""
-    with _seldom_collected():
+    with _uncollected():
         return _compose_batch(batch, how, language)
 
 
 @contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Look for cycles of unused objects a hundred times less often: a batch makes a million objects and keeps most."""
-    usual = gc.get_threshold()
+def _uncollected() -> Iterator[None]:
+    """Look for cycles of unused objects once, at the end: a batch makes a million objects and keeps most."""
     gc.freeze()
-    gc.set_threshold(100 * usual[0], *usual[1:])
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*usual)
+        gc.collect()
         gc.unfreeze()
+        gc.enable()
 
 
 def _compose_batch(batch: Batch, how: Composing, language: Language | None) -> Told:
