@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+
 from fm_builders.annotate import AnnotatedClip
 from fm_builders.captions import caption
 from fm_builders.facts import facts_of
 from fm_builders.material import Material
-from fm_builders.packed import unpack
+from fm_builders.packed import records_of, tables_of
 from fm_builders.parts import AGAIN, learned_from, write_part
 from fm_builders.questions import ask
 from fm_builders.recipe import Recipe
@@ -29,19 +31,24 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSIONS", "Batch", "Composed", "Composing", "Told", "clip_path", "compose_batch", "split_of_source"]
 
+AS_SEEN = ("frames", "camera", "tracks", "keypoints", "contacts", "masks")
+"""Tables that are published as perception left them: they are never taken apart."""
 VERSIONS = 2
 """Of a question, where the benchmark may need new distractors."""
 
 
 @dataclass
 class Composed:
-    """What a batch of clips gave: records by config and split, and the counted reasons for what is not in them."""
+    """What a batch of clips gave, by config and split: records, or tables of :data:`AS_SEEN`.
+
+    ``dropped`` has the counted reasons for what is not in them.
+    """
 
     rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, config: str, split: str, records: Sequence[Any]) -> None:
-        """Add records to a table."""
+        """Add records to a table, or tables to a larger one."""
         if records:
             self.rows.setdefault((config, split), []).extend(records)
 
@@ -126,16 +133,20 @@ def _uncollected() -> Iterator[None]:
 def _compose_batch(batch: Batch, how: Composing, language: Language | None) -> Told:
     store, composed, told = Store(how.store), Composed(), Told()
     rows = [(clip, _clip_row(source, clip, how.recipe)) for source, clip in batch.clips]
+    seen: list[tuple[Clip, dict[str, pa.Table]]] = []
     for clip, row in rows:
-        annotation = None
-        if not clip.reason:
-            payload = store.get("perceive", clip.key)
-            if payload is None:
-                told.torn.append(store.name("perceive", clip.key))
-                store.drop("perceive", clip.key)
-                continue
-            row, annotation = _annotation(row, payload)
-        _compose_clip(composed, row, annotation, how, language, store)
+        if clip.reason:
+            composed.add("clips", row.split, [row])
+        elif (payload := store.get("perceive", clip.key)) is None:
+            told.torn.append(store.name("perceive", clip.key))
+            store.drop("perceive", clip.key)
+        else:
+            seen.append((row, tables_of(payload)))
+    for (row, tables), records in zip(seen, records_of([tables for _, tables in seen]), strict=True):
+        for config in AS_SEEN:
+            if config in tables and tables[config].num_rows:
+                composed.add(config, row.split, [tables[config]])
+        _compose_clip(composed, _annotation(row, records), how, language, store)
     told.clips = list(composed.of("clips"))
     ids = {q.question_id for config in ("mcq", AGAIN) for q in composed.of(config)}
     told.asked, told.met = len(ids), len(ids & how.drop)
@@ -177,14 +188,13 @@ def _clip_row(source: Source, clip: AnnotatedClip, recipe: Recipe) -> Clip:
     )
 
 
-def _annotation(row: Clip, payload: bytes) -> tuple[Clip, Annotation]:
-    """The row with what was measured, and the annotation that goes with it."""
-    tables = unpack(payload)
-    kept = tables["clips"][0]
+def _annotation(row: Clip, records: Mapping[str, Sequence[Any]]) -> Annotation:
+    """What is known of a clip, with its row in which there is now what was measured."""
+    kept = records["clips"][0]
     measured = ("fps", "width", "height", "n_frames", "duration", "camera", "camera_score")
     row = replace(row, **{n: getattr(kept, n) for n in measured})
-    parts = (tables.get(config, ()) for config in ("tracks", "keypoints", "contacts", "masks"))
-    return row, Annotation(row, tables["frames"][0], tables["camera"][0], *parts)
+    parts = (records.get(config, ()) for config in ("tracks", "keypoints", "contacts", "masks"))
+    return Annotation(row, records["frames"][0], records["camera"][0], *parts)
 
 
 def _place_videos(clips: Sequence[Clip], out: Path, store: Store, torn: list[str]) -> dict[str, FileInfo]:
@@ -205,17 +215,10 @@ def _place_videos(clips: Sequence[Clip], out: Path, store: Store, torn: list[str
 
 
 def _compose_clip(
-    composed: Composed,
-    clip: Clip,
-    annotation: Annotation | None,
-    how: Composing,
-    language: Language | None,
-    store: Store,
+    composed: Composed, annotation: Annotation, how: Composing, language: Language | None, store: Store
 ) -> None:
-    recipe, split = how.recipe, clip.split
-    if annotation is None:
-        composed.add("clips", split, [clip])
-        return
+    clip, recipe = annotation.clip, how.recipe
+    split = clip.split
     m = Material(annotation, recipe.compose.min_quality)
     c = recipe.compose
     seen = split == "test" or learned_from(clip.clip_id, how.learn)
@@ -231,12 +234,6 @@ def _compose_clip(
     if not asked.questions:
         clip = replace(clip, status="empty", reason=_why_empty(m, asked.dropped))
     composed.add("clips", split, [clip])
-    composed.add("frames", split, [annotation.frames])
-    composed.add("camera", split, [annotation.camera])
-    composed.add("tracks", split, annotation.tracks)
-    composed.add("keypoints", split, annotation.keypoints)
-    composed.add("contacts", split, annotation.contacts)
-    composed.add("masks", split, annotation.masks)
     composed.add("mcq", split, [*questions, *written])
     composed.add("qa", split, [*questions, *written])
     composed.add(AGAIN, split, asked.again)

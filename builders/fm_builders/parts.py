@@ -63,14 +63,15 @@ class Merge:
 def write_part(
     parts: Path, number: int, rows: Mapping[tuple[str, str], Sequence[Any]]
 ) -> dict[tuple[str, str], pa.Table]:
-    """Write the records of a batch, by config and split, for :func:`gather`; the tables as they were written.
+    """Write the records of a batch (or tables of them), by config and split, for :func:`gather`; what was written.
 
     Questions are :func:`~fm_builders.shortcuts.keyed`, so that they can be scored as they are merged.
     """
     written = {}
     for (config, split), records in rows.items():
         like = config.replace(AGAIN, "benchmark")
-        table = to_table(like, records)
+        whole = isinstance(records[0], pa.Table)
+        table = pa.concat_tables(records).combine_chunks() if whole else to_table(like, records)
         if "shortcuts" in table.column_names:
             table = keyed(table, records)
         written[config, split] = table = _in_order(like, table)
