@@ -133,10 +133,19 @@ def _shares(scene: Scene, label: str, t0: float, t1: float) -> list[float]:
 
 def moving_count(scene: Scene, args: Args, claim: Claim) -> Verdict:
     """How many tracks of a label leave their place."""
+    key = ("moving", args["label"], claim.t0, claim.t1, claim.frame)
+    if key not in scene.memo:
+        scene.memo[key] = _moving(scene, args["label"], claim)
+    found: Verdict = scene.memo[key]
+    return found if found.value == args["is"] else found._replace(margin=-found.margin)
+
+
+def _moving(scene: Scene, label: str, claim: Claim) -> Verdict:
+    """The verdict of the number that is the right one."""
     margins = []
     for track_id, track in scene.tracks.items():
         frames = scene.visible(track)
-        if track.label != args["label"] or len(frames) < MIN_SAMPLES:  # what flickers up once is not counted
+        if track.label != label or len(frames) < MIN_SAMPLES:  # what flickers up once is not counted
             continue
         seen = scene.range(frames, claim.t0, claim.t1)
         if seen.start < seen.stop:
@@ -146,5 +155,4 @@ def moving_count(scene: Scene, args: Args, claim: Claim) -> Verdict:
             margins.append(w.moves)
     if not margins:
         return UNCHECKED
-    n, m = sum(x > 0 for x in margins), min(map(abs, margins))
-    return Verdict(float(n), 1.0, m if n == args["is"] else -m)
+    return Verdict(float(sum(x > 0 for x in margins)), 1.0, min(map(abs, margins)))

@@ -18,6 +18,8 @@ from fm_hub.records import Claim, Floats
 __all__ = ["DIRECTIONS", "angle_off", "bows", "depth", "direction", "heading", "lengths", "moves", "once_over", "path"]
 __all__ += ["region", "reversals", "sequence", "speed", "speed_change", "straight", "to_and_fro", "travels"]
 
+QUARTERS = {"top-left": (-1, -1), "top-right": (1, -1), "bottom-left": (-1, 1), "bottom-right": (1, 1)}
+"""Whether it is to the right of the middle, and below it."""
 DIRECTIONS = {
     "right": 0.0,
     "up-right": 45.0,
@@ -144,8 +146,8 @@ def travels(scene: Scene, args: Args, claim: Claim) -> Verdict:
     if w is None:
         return UNCHECKED
     i, side = (0, scene.width) if args["axis"] == "x" else (1, scene.height)
-    q, raw, tol = abs(w.d[i]) / side, abs(w.ends[i]) / side, w.tau / side
-    return Verdict(q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw))))
+    q, raw, tol, lo, hi = abs(w.d[i]) / side, abs(w.ends[i]) / side, w.tau / side, args["lo"], args["hi"]
+    return Verdict(q, tol, agree(min(q - lo, hi - q) / tol, min(raw - lo, hi - raw) / tol))
 
 
 def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
@@ -153,42 +155,41 @@ def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
     w = _window(scene, args, claim)
     if w is None:
         return UNCHECKED
-    own, whole = _own_length(w)
-    q, raw = w.length / own, math.hypot(*w.ends)
-    tol = max(0.1 * q, w.tau / own)
-    return Verdict(q, tol, agree(*(min(x - args["lo"], args["hi"] - x) / tol for x in (q, raw / own, raw / whole))))
+    (q, *others), tol = _own_lengths(w)
+    lo, hi = args["lo"], args["hi"]
+    return Verdict(q, tol, agree(min(q - lo, hi - q) / tol, *[min(x - lo, hi - x) / tol for x in others]))
 
 
 @measured
-def _own_length(w: Window) -> tuple[float, float]:
-    """The longer side of its box, by the median and by the mean."""
+def _own_lengths(w: Window) -> tuple[tuple[float, float, float], float]:
+    """How many there are by the smoothed ends; by others, with the median and the mean of its longer side; tolerance."""
     sides = (w.bbox[:, 2:] - w.bbox[:, :2]).max(axis=1)
     sides = sides if w.grown is None else sides * w.grown
-    return max(med(sides), 1.0), max(mean(sides), 1.0)
+    own, whole, raw = max(med(sides), 1.0), max(mean(sides), 1.0), math.hypot(*w.ends)
+    q = w.length / own
+    return (q, raw / own, raw / whole), max(0.1 * q, w.tau / own)
 
 
-def region(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def region(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """The quarter of the frame in which the track is at the start, at the end, or all in all."""
-    if claim.frame != "image":
-        return UNCHECKED
-    w = _window(scene, args, claim)
-    if w is None:
-        return UNCHECKED
-    vertical, horizontal = args["is"].split("-")
-    margins, values = [], []
-    for x, y in _places(w)[args["at"]]:
-        dx, dy = x - scene.width / 2, y - scene.height / 2
-        parts = dx * (1 if horizontal == "right" else -1), dy * (1 if vertical == "bottom" else -1)
-        margins.append(min(parts) / w.tau)
-        values.append(min(abs(dx) / scene.width, abs(dy) / scene.height))
-    return Verdict(values[0], w.tau / scene.width, agree(*margins))
+    w = _window(scene, args, claim) if claim.frame == "image" else None
+    return None if w is None else _regions(w)[args["at"]]
 
 
 @measured
-def _places(w: Window) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
-    """Where it is, by the median and by the mean: what rests here, then goes there, is in no one place all in all."""
-    parts = {"start": w.c[:5], "end": w.c[-5:], "all": w.c}
-    return {at: (med_point(c), (mean(c[:, 0]), mean(c[:, 1]))) for at, c in parts.items()}
+def _regions(w: Window) -> dict[str, Words]:
+    """By the median and by the mean: what rests here, then goes there, is in no one place all in all."""
+    out: dict[str, Words] = {}
+    wide, high, tau = w.scene.width, w.scene.height, w.tau
+    for at, c in {"start": w.c[:5], "end": w.c[-5:], "all": w.c}.items():
+        (x, y), mx, my = med_point(c), mean(c[:, 0]) - wide / 2, mean(c[:, 1]) - high / 2
+        dx, dy = x - wide / 2, y - high / 2
+        value = min(abs(dx) / wide, abs(dy) / high)
+        out[at] = {
+            word: Verdict(value, tau / wide, agree(min(i * dx, j * dy) / tau, min(i * mx, j * my) / tau))
+            for word, (i, j) in QUARTERS.items()
+        }
+    return out
 
 
 def depth(scene: Scene, args: Args, claim: Claim) -> Words | None:

@@ -46,7 +46,6 @@ _ROUND = ("clockwise", "anticlockwise")
 _TRACK = {"track": _TEXT}
 _BETWEEN = {"lo": _NUMBER, "hi": _NUMBER}
 _TWO = {"a": _TEXT, "b": _TEXT}
-_CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 
 PREDICATES: dict[str, Predicate] = {
     "moves": _worded(one.moves, {**_TRACK, "is": _FLAG}),
@@ -54,7 +53,7 @@ PREDICATES: dict[str, Predicate] = {
     "path": _worded(one.path, {**_TRACK, "is": ("straight", "curved", "back-and-forth")}),
     "travels": Predicate(one.travels, {**_TRACK, "axis": ("x", "y"), **_BETWEEN}),
     "lengths": Predicate(one.lengths, {**_TRACK, **_BETWEEN}),
-    "region": Predicate(one.region, {**_TRACK, "is": _CORNERS, "at": ("start", "end", "all")}),
+    "region": _worded(one.region, {**_TRACK, "is": tuple(one.QUARTERS), "at": ("start", "end", "all")}),
     "depth": _worded(one.depth, {**_TRACK, "is": ("approaches", "recedes", "keeps")}),
     "speed": _worded(one.speed, {**_TRACK, "is": ("slow", "medium", "fast")}),
     "speed_change": _worded(one.speed_change, {**_TRACK, "is": ("speeds-up", "slows-down", "steady")}),

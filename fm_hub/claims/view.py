@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 
 from fm_hub.claims.scene import Scene
-from fm_hub.claims.series import med, spread
+from fm_hub.claims.series import med
 from fm_hub.claims.verdict import Verdict, Words, both
 from fm_hub.records import Claim, Floats
 
 __all__ = ["VIEWS", "view"]
 
 VIEWS = ("static", "left", "right", "up", "down", "in", "out", "clockwise", "anticlockwise", "shakes")
+PARTS = {"x": (0.01, 0.08), "y": (0.01, 0.08), "zoom": (0.03, 0.15), "roll": (2.0, 10.0)}
+"""Of what the view's motion is made: the tolerance of each, and the least that is told of it."""
+WORDS = {
+    **{"right": ("x", 1), "left": ("x", -1), "down": ("y", 1), "up": ("y", -1)},
+    **{"in": ("zoom", 1), "out": ("zoom", -1), "anticlockwise": ("roll", 1), "clockwise": ("roll", -1)},
+}
+"""The part that a word speaks of, and its sign."""
 MIN_STEPS = 8
 Args = Mapping[str, Any]
 
@@ -42,28 +49,24 @@ def _views(scene: Scene, t0: float, t1: float) -> Words | None:
     if trust < 2.0:
         return None
     # What shows on the screen moves against the view: a view that goes right has contents that go left.
-    parts = {
-        "x": (-cam.dx[steps] / scene.diagonal, 0.01, 0.08),
-        "y": (-cam.dy[steps] / scene.diagonal, 0.01, 0.08),
-        "zoom": (cam.dlogs[steps], 0.03, 0.15),
-        "roll": (np.degrees(cam.droll[steps]), 2.0, 10.0),
-    }
-    sums = {n: np.concatenate([[0.0], np.cumsum(x)]) for n, (x, _, _) in parts.items()}
-    net = {n: float(s[-1]) for n, s in sums.items()}
-    span = {n: spread(s) for n, s in sums.items()}
-    still = min((parts[n][2] / 2.5 - span[n]) / parts[n][1] for n in parts)
-    words = {"right": ("x", 1), "left": ("x", -1), "down": ("y", 1), "up": ("y", -1)}
-    words |= {"in": ("zoom", 1), "out": ("zoom", -1), "anticlockwise": ("roll", 1), "clockwise": ("roll", -1)}
-    out: dict[str | bool, Verdict] = {}
-    for word, (n, sign) in words.items():
-        _, tol, least = parts[n]
-        margins = [_straight(net[n], span[n], tol)]
-        for other, (_, t, bound) in parts.items():
+    dx, dy = -cam.dx[steps] / scene.diagonal, -cam.dy[steps] / scene.diagonal
+    sums = np.zeros((4, len(steps) + 1))
+    np.cumsum([dx, dy, cam.dlogs[steps], np.degrees(cam.droll[steps])], axis=1, out=sums[:, 1:])
+    net = dict(zip(PARTS, sums[:, -1].tolist(), strict=True))
+    span = dict(zip(PARTS, (sums.max(axis=1) - sums.min(axis=1)).tolist(), strict=True))
+    still = min((least / 2.5 - span[n]) / tol for n, (tol, least) in PARTS.items())
+    alone = {}
+    for n, (tol, _) in PARTS.items():
+        margins = alone[n] = [_straight(net[n], span[n], tol)]
+        for other, (t, bound) in PARTS.items():
             if other != n:  # of shifts, much smaller than this one; of another sort, too small to speak of
                 limit = 0.5 * abs(net[n]) if {n, other} == {"x", "y"} else bound
                 margins.append((limit - span[other]) / t)
-        out[word] = both(Verdict(net[n], tol, (sign * net[n] - least) / tol), *margins)
-    tremble = max(_tremble(parts["x"][0]), _tremble(parts["y"][0]))
+    out: dict[str | bool, Verdict] = {}
+    for word, (n, sign) in WORDS.items():
+        tol, least = PARTS[n]
+        out[word] = both(Verdict(net[n], tol, (sign * net[n] - least) / tol), *alone[n])
+    tremble = max(_tremble(dx), _tremble(dy))
     small = (0.08 - max(abs(net["x"]), abs(net["y"]))) / 0.01
     shakes, calm = (tremble - 0.005) / 0.001, (0.0015 - tremble) / 0.0004
     if shakes < 0:  # a little is neither

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
@@ -13,6 +14,7 @@ from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims import Verdict, measure
 from fm_hub.claims.events import actor_of
 from fm_hub.claims.one import DIRECTIONS, bows
+from fm_hub.claims.window import MOVES_SHARE
 from fm_hub.records import Track
 
 __all__ = ["OrderKind", "events_of", "turn_of", "way_of"]
@@ -66,6 +68,9 @@ def turn_of(m: Material, track: Track, span: Span) -> float | None:
 
 def way_of(m: Material, track: Track, t0: float, t1: float) -> str | None:
     """The direction that a track provably takes from ``t0`` to ``t1``; None if there is none."""
+    w = m.scene.window(track.track_id, t0, t1, m.frame)
+    if w is None or math.hypot(*w.ends) < MOVES_SHARE * m.scene.diagonal:  # half of all parts of a way are that short
+        return None
     words = tuple(DIRECTIONS)
     true, _ = m.decided(m.words("direction", {"track": track.track_id}, words, Span(t0, t1)))
     return words[true[0]] if true else None
