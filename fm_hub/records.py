@@ -101,6 +101,7 @@ def _other_json(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} has no canonical JSON")
 
 
+@lru_cache(maxsize=1 << 14)  # the times of a clip's windows stand in most of its claims
 def _number(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} has no canonical JSON")

@@ -83,8 +83,9 @@ def _again(sentence: Sentence, told: Sequence[Sentence]) -> bool:
 
 def _say(m: Material, line: _Line, seed: int) -> Sentence | None:
     span = line.span
-    if any(refer(m.scene, line.args[who], span.t0, span.t1) is None for who in ("a", "b") if who in line.args):
-        return None
+    for who in ("a", "b"):
+        if who in line.args and refer(m.scene, line.args[who], span.t0, span.t1) is None:
+            return None
     verdicts = line.candidates.measured(m.scene)
     said = next((i for i, v in enumerate(verdicts) if v.true), None)
     if said is None:
@@ -135,10 +136,15 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
     def words(predicate: str, *values: str) -> Proposals:
         return m.words(predicate, given, values, span)
 
-    yield _Line("action", "moves", args, m.words("moves", given, (False,), span), span)
-    yield _Line("action", "direction", args, words("direction", *DIRECTIONS), span)
-    yield _Line("action", "shape", args, words("shape", *SHAPES[1:]), span)
-    yield _Line("action", "winding", args, words("winding", "clockwise", "anticlockwise"), span)
+    if m.moves(track, span):
+        yield _Line("action", "direction", args, words("direction", *DIRECTIONS), span)
+        yield _Line("action", "shape", args, words("shape", *SHAPES[1:]), span)
+        yield _Line("action", "winding", args, words("winding", "clockwise", "anticlockwise"), span)
+        yield _Line("count", "reversals", args, m.words("reversals", given, range(1, 13), span), span)
+        yield _Line("dynamics", "speed", args, words("speed", "slow", "medium", "fast"), span)
+        yield _Line("dynamics", "speed_change", args, words("speed_change", "speeds-up", "slows-down"), span)
+    else:
+        yield _Line("action", "moves", args, m.words("moves", given, (False,), span), span)
     turn = turn_of(m, track, span)
     if turn is not None:
         first, then = way_of(m, track, span.t0, turn), way_of(m, track, turn, span.t1)
@@ -158,10 +164,6 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
         others = [{"a": track.track_id, "b": t.track_id} for t in m.good if t is not track]
         yield _Line("location", "hider", args, m.each("hides", others, m.whole, "image"), m.whole)
         yield _Line("location", "presence", args, m.each("hidden", [given], m.whole, "image"), m.whole)
-    turns = m.words("reversals", given, range(1, 13), span)
-    yield _Line("count", "reversals", args, turns, span)
-    yield _Line("dynamics", "speed", args, words("speed", "slow", "medium", "fast"), span)
-    yield _Line("dynamics", "speed_change", args, words("speed_change", "speeds-up", "slows-down"), span)
     if still:
         yield _Line("dynamics", "depth", args, words("depth", "approaches", "recedes"), span)
         for axis in ("x", "y"):

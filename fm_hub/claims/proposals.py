@@ -13,7 +13,7 @@ from typing import Any, overload
 from fm_hub.claims.predicates import PREDICATES
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict
-from fm_hub.records import Claim, Frame
+from fm_hub.records import Claim, Frame, canonical_json
 
 __all__ = ["Proposal", "Proposals", "measure", "window_of"]
 
@@ -40,7 +40,7 @@ class Proposal:
     def claim(self) -> Claim:
         """The claim, spelled."""
         w = self.window
-        return Claim.of(self.predicate, self.args, w.t0, w.t1, w.frame)
+        return Claim(self.predicate, canonical_json(self.args), w.frame, w.t0, w.t1)
 
 
 def measure(scene: Scene, proposal: Proposal) -> Verdict:
