@@ -8,7 +8,7 @@ from typing import Any
 
 from fm_hub.manifest import Manifest
 from fm_hub.schemas import SPLITS
-from fm_hub.tables import read_table, shards, values
+from fm_hub.tables import counted, read_table, shards
 
 __all__ = ["WHAT", "front_matter"]
 
@@ -81,7 +81,7 @@ def _license(root: Path) -> dict[str, str]:
 
 
 def _creators(root: Path) -> list[str]:
-    found = {g for c in ("mcq", "captions") for g in values(root, c, "grounding")}
+    found = {g for c in ("mcq", "captions") for g in counted(root, c, "grounding")}
     people = ["other"] if "human" in found else []  # the Hub's words are about crowds and experts: we do not know
     return [*(["machine-generated"] if found - {"human"} or not people else []), *people]
 

@@ -43,7 +43,7 @@ def _rows(root: Path) -> dict[str, Row]:
 
 def write_pictures(root: Path) -> None:
     """Draw the picture of each sample; a sample whose video cannot be seen gets none."""
-    rows = _rows(root)
+    rows = {config: row for config, row in _rows(root).items() if inside(root, row["video_file"]).is_file()}
     clips = {row["clip_id"] for row in rows.values()}
     clocks, tracks, sizes = (
         [r for clip_id in sorted(clips) for r in read_records(root, config, clips=(clip_id, f"{clip_id}~"))]

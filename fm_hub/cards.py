@@ -18,7 +18,7 @@ from fm_hub.contributions import credit_rows
 from fm_hub.manifest import Manifest, write_text
 from fm_hub.records import LETTERS
 from fm_hub.schemas import SPLITS
-from fm_hub.tables import read_table, values
+from fm_hub.tables import counted, read_table, values
 
 __all__ = ["check_card", "render_card", "write_card"]
 
@@ -65,13 +65,14 @@ def check_card(root: Path, manifest: Manifest) -> list[str]:
 
 def _texts(root: Path, manifest: Manifest) -> dict[str, str]:
     """The files of a card that are text."""
-    mcq = read_table(root, "mcq", columns=["kind", "answer", "difficulty"]).to_pylist()
+    letters = counted(root, "mcq", "answer")
+    difficulties = Counter({k or "not stated": n for k, n in counted(root, "mcq", "difficulty").items()})
     counts = {c: sum(s.values()) for c, s in manifest.counts.items() if c in ("mcq", "qa", "captions")}
     groups: dict[str, dict[str, int]] = {
         "Rows": counts,
-        "Questions by kind": dict(sorted(Counter(clean(r["kind"]) for r in mcq).items())),
-        "Right answers by letter": {x: sum(r["answer"] == x for r in mcq) for x in LETTERS},
-        "Questions by difficulty": dict(sorted(Counter(r["difficulty"] or "not stated" for r in mcq).items())),
+        "Questions by kind": dict(sorted(_cleaned(counted(root, "mcq", "kind")).items())),
+        "Right answers by letter": {x: letters[x] for x in LETTERS},
+        "Questions by difficulty": dict(sorted(difficulties.items())),
         "Clips by length": _lengths(root),
         "Tracks by label": _labels(root),
     }
@@ -87,9 +88,17 @@ def _lengths(root: Path) -> dict[str, int]:
     return {name: found[name] for name in (*(name for _, name in LENGTHS), "10 s and more") if found[name]}
 
 
+def _cleaned(counts: Counter[str]) -> Counter[str]:
+    """Counts of texts, by what a card shows of them."""
+    found = Counter[str]()
+    for text, n in counts.items():
+        found[clean(text)] += n
+    return found
+
+
 def _labels(root: Path) -> dict[str, int]:
     """The most frequent labels of tracks."""
-    found = Counter(clean(x) for x in values(root, "tracks", "label"))
+    found = _cleaned(counted(root, "tracks", "label"))
     return dict(sorted(found.items(), key=lambda kv: (-kv[1], kv[0]))[:15])
 
 
@@ -105,7 +114,7 @@ def _eval_yaml(root: Path, manifest: Manifest) -> str:
 
 
 def _all_facts(root: Path, *configs: str) -> bool:
-    return all(set(values(root, c, "grounding")) <= {"facts"} for c in configs)
+    return all(counted(root, c, "grounding").keys() <= {"facts"} for c in configs)
 
 
 def _title(root: Path, manifest: Manifest) -> str:
@@ -126,7 +135,7 @@ def render_card(root: Path, manifest: Manifest) -> str:
 
 
 def _facts(root: Path, manifest: Manifest) -> dict[str, Any]:
-    mcq = read_table(root, "mcq", columns=["kind", "answer"]).to_pylist()
+    letters = counted(root, "mcq", "answer")
     sources = read_table(root, "sources").to_pylist()
     clips = read_table(root, "clips").to_pylist()
     counts = manifest.counts
@@ -155,8 +164,8 @@ def _facts(root: Path, manifest: Manifest) -> dict[str, Any]:
         "n_with_questions": sum(c["status"] == "ok" for c in clips),
         "n_with_people": len({t["clip_id"] for t in people if t["label"] in PEOPLE}),
         "has_tracks": bool(counts.get("tracks")),
-        "kinds": sorted(Counter(clean(r["kind"]) for r in mcq).items()),
-        "letters": [(x, sum(r["answer"] == x for r in mcq)) for x in LETTERS],
+        "kinds": sorted(_cleaned(counted(root, "mcq", "kind")).items()),
+        "letters": [(x, letters[x]) for x in LETTERS],
         "failed": [(clean(s["name"]), s["reason"]) for s in sources if s["status"] != "ok"][:50],
         "licenses": sorted(Counter(clean(s["license"]) or "unknown" for s in sources if s["sha256"]).items()),
     }
@@ -164,8 +173,7 @@ def _facts(root: Path, manifest: Manifest) -> dict[str, Any]:
 
 def _shares(root: Path, column: str) -> list[tuple[str, int, int]]:
     """For each value of a column of origin: rows of mcq, rows of captions."""
-    tables = [read_table(root, c) for c in ("mcq", "captions")]
-    mcq, captions = (Counter(t.column(column).to_pylist() if column in t.column_names else ()) for t in tables)
+    mcq, captions = (counted(root, c, column) for c in ("mcq", "captions"))
     return [(clean(str(k)), mcq[k], captions[k]) for k in sorted({*mcq, *captions}, key=str)]
 
 

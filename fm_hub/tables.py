@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "STEP",
     "Span",
     "check_columns",
+    "counted",
     "from_table",
     "inside",
     "iter_rows",
@@ -150,6 +152,13 @@ def values(root: Path, config: str, column: str) -> list[Any]:
     """The values of one column of a config, in order of rows."""
     found: list[Any] = read_table(root, config, columns=[column]).column(column).to_pylist()
     return found
+
+
+def counted(root: Path, config: str, column: str) -> Counter[Any]:
+    """How many rows of a config have each value of a column; nothing where no file has the column."""
+    table = read_table(root, config, columns=[column])
+    found = table.column(column).value_counts().to_pylist() if column in table.column_names else ()
+    return Counter({row["values"]: row["counts"] for row in found})
 
 
 def read_file(
