@@ -24,7 +24,8 @@ from fm_hub.errors import ItemError
 from fm_hub.progress import bar
 from fm_hub.records import Source, content_id
 
-__all__ = ["Annotated", "AnnotatedClip", "Planned", "SourceAnnotation", "annotate", "failures", "plan", "settled_tasks"]
+__all__ = ["Annotated", "AnnotatedClip", "Planned", "SourceAnnotation", "annotate", "failures", "plan", "settled"]
+__all__ += ["settled_tasks"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,25 @@ def annotate(sources: Sequence[Input], work: Work, *, engine: str = "local", lim
             return _annotate(sources, known, crew)
         finally:
             close(work.store)
+
+
+class _UnsettledError(Exception):
+    """Something is still to run."""
+
+
+def _refuse(task: Task, work: Work) -> Outcome:
+    raise _UnsettledError
+
+
+def settled(sources: Sequence[Input], work: Work) -> Annotated | None:
+    """What :func:`annotate` gives where nothing is left to run; else None. Nothing is written."""
+    store = Store(work.store)
+    ledger = Ledger(store.storage)
+    crew = _Crew(work, ledger, "inline", Workers(Limits()), _refuse)
+    try:
+        return _annotate(sources, _Known(store, ledger.history()), crew)
+    except _UnsettledError:
+        return None
 
 
 def _annotate(sources: Sequence[Input], known: _Known, crew: _Crew) -> Annotated:
@@ -212,8 +232,15 @@ class _Known:
 class _Crew:
     """Runs tasks with their retries and remembers the outcome of every clip."""
 
-    def __init__(self, work: Work, ledger: Ledger, engine: str, workers: Workers) -> None:
-        self.work, self.ledger, self.engine, self.workers = work, ledger, engine, workers
+    def __init__(
+        self,
+        work: Work,
+        ledger: Ledger,
+        engine: str,
+        workers: Workers,
+        do: Callable[[Task, Work], Outcome] = run_task,
+    ) -> None:
+        self.work, self.ledger, self.engine, self.workers, self.do = work, ledger, engine, workers, do
         self.reused = 0
         self.clips: dict[tuple[str, str], Outcome] = {}
         self._open: Counter[str] = Counter()
@@ -240,7 +267,7 @@ class _Crew:
         return follow(task, outcome, recipe=self.work.recipe)
 
     def _stream(self, tasks: Iterable[Task], known: _Known) -> Iterator[tuple[Task, Outcome]]:
-        do, opens = partial(run_task, work=self.work), partial(follow, recipe=self.work.recipe)
+        do, opens = partial(self.do, work=self.work), partial(follow, recipe=self.work.recipe)
         unsettled = self._unsettled(tasks, known)
         for task, result in run(self.engine, do, unsettled, opens=opens, again=self._again, workers=self.workers):
             yield from self._drained()

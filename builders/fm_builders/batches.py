@@ -73,10 +73,11 @@ class Composing:
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips with their sources, in order of id: a task of an engine."""
+    """Clips with their sources, in order of id, and some sources of which rows are made: a task of an engine."""
 
     number: int
     clips: tuple[tuple[Source, AnnotatedClip], ...]
+    sources: tuple[Source, ...]
     stage: Literal["compose"] = "compose"
     alone: bool = False
 
@@ -132,6 +133,8 @@ def _uncollected() -> Iterator[None]:
 
 def _compose_batch(batch: Batch, how: Composing, language: Language | None) -> Told:
     store, composed, told = Store(how.store), Composed(), Told()
+    for source in batch.sources:
+        composed.add("sources", split_of_source(source, how.recipe), [source])
     rows = [(clip, _clip_row(source, clip, how.recipe)) for source, clip in batch.clips]
     seen: list[tuple[Clip, dict[str, pa.Table]]] = []
     for clip, row in rows:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fm_builders.annotate import Annotated, annotate, failures, plan
+from fm_builders.annotate import Annotated, annotate, failures, plan, settled
 from fm_builders.compose import Absent, compose
 from fm_builders.engines import ENGINES, Limits
 from fm_builders.given import Given
@@ -128,11 +128,11 @@ def compose_folder(
             videos=job.videos if videos is None else videos,
             drop=job.drop if drop is None else frozenset(drop),
         )
-        todo = plan(job.sources, Work(job.recipe, job.store)).to_run
-        if todo:
-            what = ", ".join(f"{n} to {stage}" for stage, n in sorted(todo.items()))
+        work = Work(job.recipe, job.store)
+        annotated = settled(job.sources, work)
+        if annotated is None:
+            what = ", ".join(f"{n} to {stage}" for stage, n in sorted(plan(job.sources, work).to_run.items()))
             raise BadOutput(f"{out}: not annotated with this recipe ({what}); run fm-hub annotate with it first")
-        annotated = annotate(job.sources, Work(job.recipe, job.store), engine="inline")
         with _opened(llm, place, job.recipe) as language:
             built = _built(_compose(place, job, annotated, language, workers), annotated)
         place.save(job)  # not before: what was refused is not remembered

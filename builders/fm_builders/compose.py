@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fm_builders.annotate import AnnotatedClip, SourceAnnotation
-from fm_builders.batches import Batch, Composed, Composing, Told, compose_batch, split_of_source
+from fm_builders.batches import Batch, Composing, Told, compose_batch, split_of_source
 from fm_builders.engines import Limits, Workers, run
 from fm_builders.fetch import fetch_list
 from fm_builders.measured import measured_for
@@ -78,7 +78,9 @@ def compose(
     pairs = list(_unique(found))
     learn = _share_learned(recipe, [source for source, _ in pairs])
     how = Composing(recipe, str(store.storage.location), out, parts, videos, frozenset(drop), learn)
-    batches = [Batch(i, tuple(pairs[start : start + BATCH])) for i, start in enumerate(range(0, len(pairs), BATCH))]
+    sources = [a.source for a in found]
+    starts = range(0, max(len(pairs), len(sources)), BATCH)
+    batches = [Batch(i, tuple(pairs[s : s + BATCH]), tuple(sources[s : s + BATCH])) for i, s in enumerate(starts)]
     engine = "local" if len(batches) > 1 and workers != 1 and language is None else "inline"
     told = Told()
     do = partial(compose_batch, how=how, language=language)
@@ -96,11 +98,7 @@ def compose(
                 )
             if told.torn:
                 raise Absent(store.storage.location, sorted(told.torn))
-            sources = Composed()
-            for source in (a.source for a in found):
-                sources.add("sources", split_of_source(source, recipe), [source])
-            write_part(parts, len(batches), sources.rows)
-            _score(told, how, len(batches) + 1)
+            _score(told, how, len(batches))
             homes = {clip.file.clip_id: source for source, clip in pairs}
             return _write(told, how, homes, engine, crew, language.record() if language else {})
     finally:

@@ -111,17 +111,18 @@ class Folder:
 
     def names(self, under: str) -> Iterator[tuple[str, int]]:
         """(name, bytes) of every file under a folder; half-written ones are none."""
-        folders = [self.root / under]
+        folders = [under]
         while folders:
+            folder = folders.pop()
             try:
-                entries = list(os.scandir(folders.pop()))
+                entries = list(os.scandir(self.root / folder))
             except FileNotFoundError:
                 continue
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
+                    folders.append(f"{folder}/{entry.name}")
                 elif not entry.name.startswith("."):
-                    yield os.path.relpath(entry.path, self.root), entry.stat().st_size
+                    yield f"{folder}/{entry.name}", entry.stat().st_size
 
     def delete(self, name: str) -> None:
         """Remove a file."""
