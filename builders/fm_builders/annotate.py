@@ -80,7 +80,8 @@ def annotate(sources: Sequence[Input], work: Work, *, engine: str = "local", lim
     store = Store(work.store)
     with Ledger(store.storage) as ledger, Workers(limits or Limits()) as workers:
         known = _Known(store, ledger.history())
-        crew = _Crew(replace(work, run=known.history.run + 1), ledger, engine, workers)
+        work = replace(work, run=known.history.run + 1)
+        crew = _Crew(work, ledger, engine, workers, partial(run_task, work=work))
         try:
             return _annotate(sources, known, crew)
         finally:
@@ -91,8 +92,8 @@ class _UnsettledError(Exception):
     """Something is still to run."""
 
 
-def _refuse(task: Task, work: Work) -> Outcome:
-    raise _UnsettledError
+def _refuse(task: Task) -> Outcome:
+    raise _UnsettledError(task.key)
 
 
 def settled(sources: Sequence[Input], work: Work) -> Annotated | None:
@@ -233,12 +234,7 @@ class _Crew:
     """Runs tasks with their retries and remembers the outcome of every clip."""
 
     def __init__(
-        self,
-        work: Work,
-        ledger: Ledger,
-        engine: str,
-        workers: Workers,
-        do: Callable[[Task, Work], Outcome] = run_task,
+        self, work: Work, ledger: Ledger, engine: str, workers: Workers, do: Callable[[Task], Outcome]
     ) -> None:
         self.work, self.ledger, self.engine, self.workers, self.do = work, ledger, engine, workers, do
         self.reused = 0
@@ -267,9 +263,9 @@ class _Crew:
         return follow(task, outcome, recipe=self.work.recipe)
 
     def _stream(self, tasks: Iterable[Task], known: _Known) -> Iterator[tuple[Task, Outcome]]:
-        do, opens = partial(self.do, work=self.work), partial(follow, recipe=self.work.recipe)
+        opens = partial(follow, recipe=self.work.recipe)
         unsettled = self._unsettled(tasks, known)
-        for task, result in run(self.engine, do, unsettled, opens=opens, again=self._again, workers=self.workers):
+        for task, result in run(self.engine, self.do, unsettled, opens=opens, again=self._again, workers=self.workers):
             yield from self._drained()
             yield task, _outcome(result)
         yield from self._drained()

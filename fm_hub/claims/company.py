@@ -109,10 +109,10 @@ def crosses(scene: Scene, args: Args, claim: Claim) -> Verdict:
 @measured
 def _crosses(pair: Pair) -> Verdict:
     """Denied also of ways that are not straight, where they nowhere come near each other."""
-    size, direct, q = pair.a.scene.diagonal, min(map(_direct, (pair.a, pair.b))), _crossing(pair)
-    chords = both(Verdict(q / size, pair.tau / size, q / pair.tau), direct, _both_go(pair))
-    if direct < DECIDED:
-        chords = UNCHECKED
+    size, direct, chords = pair.a.scene.diagonal, min(map(_direct, (pair.a, pair.b))), UNCHECKED
+    if direct >= DECIDED:
+        q = _crossing(pair)
+        chords = both(Verdict(q / size, pair.tau / size, q / pair.tau), direct, _both_go(pair))
     if chords.true or chords.false or (room := _room_between(pair.a, pair.b)) <= 0:
         return chords
     return Verdict(-room / size, pair.tau / size, -room / pair.tau)
@@ -126,10 +126,11 @@ def _direct(w: Window) -> float:
 
 def _room_between(a: Window, b: Window) -> float:
     """How far two ways stay apart, pixels, at whatever times; what lies between two samples is half a step off them."""
-    apart = a.c[:, None] - b.c[None]
+    across, down = (a.c[:, None, i] - b.c[None, :, i] for i in (0, 1))
+    nearest = (across * across + down * down).argmin()
     steps = (np.diff(w.c, axis=0) for w in (a, b))
     half = sum(float(np.hypot(step[:, 0], step[:, 1]).max()) / 2 for step in steps)
-    return float(np.hypot(apart[..., 0], apart[..., 1]).min()) - half
+    return float(np.hypot(across.flat[nearest], down.flat[nearest])) - half
 
 
 def _crossing(pair: Pair) -> float:

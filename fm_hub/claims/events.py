@@ -102,15 +102,24 @@ def leaves(scene: Scene, args: Args, claim: Claim) -> Verdict:
 def _border(scene: Scene, args: Args, claim: Claim, *, first: bool) -> Verdict:
     if claim.frame != "image" or args["track"] not in scene.tracks:
         return UNCHECKED
-    key = ("border", args["track"], first)
+    key = ("border", args["track"], first, claim.t0, claim.t1)
     if key not in scene.memo:
-        scene.memo[key] = _edge(scene, args["track"], first=first)
-    verdicts: dict[str, Verdict] = scene.memo[key]
-    verdict = verdicts.get(args["side"], UNCHECKED)
-    if not claim.t0 - 0.0005 <= verdict.value <= claim.t1 + 0.0005:
-        return UNCHECKED
-    late = (verdict.value - claim.t0 if first else claim.t1 - verdict.value) - 0.25
-    return Verdict(verdict.value, verdict.tolerance, affirmed(verdict.margin, late / 0.1))
+        scene.memo[key] = _over(scene, args["track"], claim, first=first)
+    verdict: Verdict = scene.memo[key].get(args["side"], UNCHECKED)
+    return verdict
+
+
+def _over(scene: Scene, track: str, claim: Claim, *, first: bool) -> dict[str, Verdict]:
+    """Of the first or the last sighting in a window, for each side of the frame; those that are checked."""
+    key = ("edge", track, first)
+    if key not in scene.memo:
+        scene.memo[key] = _edge(scene, track, first=first)
+    out = {}
+    for side, (t, tolerance, margin) in scene.memo[key].items():
+        if claim.t0 - 0.0005 <= t <= claim.t1 + 0.0005:
+            late = (t - claim.t0 if first else claim.t1 - t) - 0.25
+            out[side] = Verdict(t, tolerance, affirmed(margin, late / 0.1))
+    return out
 
 
 def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
@@ -126,20 +135,20 @@ def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
     gap = t - float(scene.t[0]) if first else float(scene.t[-1]) - t
     x, y = (c[:10][-1] - c[0]).tolist()
     wide, high = scene.width, scene.height
-    x1, y1, x2, y2 = bbox[_beside_gaps(scene, frames)].T
+    boxes = bbox[_beside_gaps(scene, frames)].tolist()
     sides = {
-        "left": (x1, x, wide),
-        "right": (wide - x2, -x, wide),
-        "top": (y1, y, high),
-        "bottom": (high - y2, -y, high),
+        "left": ([x1 for x1, _, _, _ in boxes], x, wide),
+        "right": ([wide - x2 for _, _, x2, _ in boxes], -x, wide),
+        "top": ([y1 for _, y1, _, _ in boxes], y, high),
+        "bottom": ([high - y2 for _, _, _, y2 in boxes], -y, high),
     }
     lost = gap > 0 and scene.crowded(track, int(frames[0]))  # what covers it hides how it goes on
     margins, again = {}, {}
-    for side, (dist, inward, dim) in sides.items():
+    for side, (far, inward, dim) in sides.items():
         tau = max(0.01 * dim, noise)
-        near = (0.04 * dim - dist) / tau
-        margins[side] = min((gap - 0.25) / 0.1, float(near[0]), (inward - 0.02 * dim) / tau)
-        again[side] = bool((near[1:] > -DECIDED).any())  # it may have been there and back before
+        near, *others = ((0.04 * dim - x) / tau for x in far)
+        margins[side] = min((gap - 0.25) / 0.1, near, (inward - 0.02 * dim) / tau)
+        again[side] = any(x > -DECIDED for x in others)  # it may have been there and back before
     corner = sum(m > -1 for m in margins.values()) > 1
     return {
         side: UNCHECKED if (corner if m > 0 else lost or again[side]) else Verdict(t, TIME_TOLERANCE, m)
@@ -149,7 +158,8 @@ def _edge(scene: Scene, track: str, *, first: bool) -> dict[str, Verdict]:
 
 def _beside_gaps(scene: Scene, frames: NDArray[np.int32]) -> NDArray[np.intp]:
     """The places of the first sighting, and of each that follows a time without one."""
-    gaps = np.abs(np.diff(scene.t[frames])) > 1.5 * scene.step
+    t = scene.t[frames]
+    gaps = np.abs(t[1:] - t[:-1]) > 1.5 * scene.step
     return np.concatenate([[0], np.flatnonzero(gaps) + 1])
 
 

@@ -162,7 +162,7 @@ def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _own_lengths(w: Window) -> tuple[tuple[float, float, float], float]:
-    """How many there are by the smoothed ends; by others, with the median and the mean of its longer side; tolerance."""
+    """How many there are, by smoothed ends and by others, by the median and by the mean of its longer side; tolerance."""
     sides = (w.bbox[:, 2:] - w.bbox[:, :2]).max(axis=1)
     sides = sides if w.grown is None else sides * w.grown
     own, whole, raw = max(med(sides), 1.0), max(mean(sides), 1.0), math.hypot(*w.ends)
@@ -266,10 +266,10 @@ def reversals(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _turns(w: Window) -> tuple[int, float]:
+    if w.moves <= 0 or 2 * w.tau > 0.25 * w.long:  # a swing that would count is lost in the noise
+        return 0, 0.0
     swings = w.legs(2 * w.tau)
     if not swings or len(swings) != len(legs(w.raw_along, 2 * w.tau)):  # a median of five cuts the tip of a swing
-        return 0, 0.0
-    if 2 * w.tau > 0.25 * w.long:  # a swing that would count is lost in the noise
         return 0, 0.0
     return len(swings) - 1, min((min(swings) - 0.25 * w.long) / w.tau, w.slim, w.moves)
 

@@ -6,13 +6,12 @@ Formulas: ``docs/claims.md`` §2. Places are pixels, x right, y down; times are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.claims.series import jitter, med, noise_by_axis
+from fm_hub.claims.series import jitter, kept, med, noise_by_axis
 from fm_hub.claims.skeleton import Skeleton
 from fm_hub.claims.verdict import Verdict
 from fm_hub.claims.window import MIN_SAMPLES, MIN_SECONDS, Couple, Course, Pair, Window
@@ -151,7 +150,7 @@ class Scene:
         noise: float = self.memo[key]
         return noise
 
-    @cached_property
+    @kept
     def _boxes(self) -> Floats:
         """(tracks, F, 4) the boxes of the sightings, not a number elsewhere."""
         out = np.full((len(self.tracks), len(self.t), 4), np.nan)
@@ -214,12 +213,12 @@ class Scene:
         skeleton: Skeleton | None = self.memo[key]
         return skeleton
 
-    @cached_property
+    @kept
     def step(self) -> float:
         """The median time between sampled frames, seconds; 0 for a single frame."""
         return med(np.diff(self.t)) if len(self.t) > 1 else 0.0
 
-    @cached_property
+    @kept
     def _to_first_frame(self) -> tuple[Floats, Floats, Floats]:
         """Per frame: rotation and scale (F, 2, 2), offset (F, 2) and log scale (F,) back to frame 0."""
         n = len(self.t)

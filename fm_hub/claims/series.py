@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fm_hub.records import Floats
 
-__all__ = ["breadth", "highest", "jitter", "legs", "longest", "lowest", "mean", "mean_point", "measured"]
+__all__ = ["breadth", "highest", "jitter", "kept", "legs", "longest", "lowest", "mean", "mean_point", "measured"]
 __all__ += ["med", "med_point", "noise_by_axis", "noise_of", "of_thirds", "roughness", "running_median", "smooth"]
 __all__ += ["smooth_ends", "spread", "third", "thirds", "turning_points"]
 
@@ -33,6 +33,21 @@ class Remembers(Protocol):
 R = TypeVar("R", bound=Remembers)
 T = TypeVar("T")
 S = TypeVar("S", bound=np.generic)
+
+
+class kept(Generic[T]):  # a decorator, as the one that it stands for
+    """``functools.cached_property`` without its lock, which costs more than many a measure (Python 3.12 has none)."""
+
+    def __init__(self, measure: Callable[[Any], T]) -> None:
+        self.measure = measure
+        self.__doc__ = measure.__doc__
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = name
+
+    def __get__(self, of: Any, owner: type[Any]) -> T:
+        value = of.__dict__[self.name] = self.measure(of)
+        return value
 
 
 def measured(measure: Callable[[R], T]) -> Callable[[R], T]:

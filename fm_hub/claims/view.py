@@ -19,8 +19,14 @@ VIEWS = ("static", "left", "right", "up", "down", "in", "out", "clockwise", "ant
 PARTS = {"x": (0.01, 0.08), "y": (0.01, 0.08), "zoom": (0.03, 0.15), "roll": (2.0, 10.0)}
 """Of what the view's motion is made: the tolerance of each, and the least that is told of it."""
 WORDS = {
-    **{"right": ("x", 1), "left": ("x", -1), "down": ("y", 1), "up": ("y", -1)},
-    **{"in": ("zoom", 1), "out": ("zoom", -1), "anticlockwise": ("roll", 1), "clockwise": ("roll", -1)},
+    "right": ("x", 1),
+    "left": ("x", -1),
+    "down": ("y", 1),
+    "up": ("y", -1),
+    "in": ("zoom", 1),
+    "out": ("zoom", -1),
+    "anticlockwise": ("roll", 1),
+    "clockwise": ("roll", -1),
 }
 """The part that a word speaks of, and its sign."""
 MIN_STEPS = 8

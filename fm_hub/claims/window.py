@@ -6,7 +6,6 @@ Everything is measured once: windows are kept by their scene, and what is measur
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from fm_hub.claims.series import (
     breadth,
     highest,
+    kept,
     legs,
     lowest,
     mean_point,
@@ -69,17 +69,17 @@ class Course:
         mine = np.nonzero(theirs >= 0)[0]
         return mine, theirs[mine]
 
-    @cached_property
+    @kept
     def rough(self) -> Floats:
         """How far each inner centre lies from the middle of its neighbours, (N - 2, 2)."""
         return roughness(self.c)
 
-    @cached_property
+    @kept
     def calm(self) -> Floats:
         """The running median of the inner centres, (N - 4, 2)."""
         return running_median(self.c)
 
-    @cached_property
+    @kept
     def whole(self) -> NDArray[np.bool_]:
         """(N,) samples whose box the frame's border does not cut."""
         x1, y1, x2, y2 = self.bbox.T
@@ -87,7 +87,7 @@ class Course:
         out: NDArray[np.bool_] = (x1 > 0.01 * wide) & (y1 > 0.01 * high) & (x2 < 0.99 * wide) & (y2 < 0.99 * high)
         return out
 
-    @cached_property
+    @kept
     def clear(self) -> NDArray[np.bool_]:
         """(N,) samples whose box shows nearly all of the thing."""
         out: NDArray[np.bool_] = self.whole & (self.hidden <= 0.05 * self.plain)
@@ -109,7 +109,7 @@ class Window:
         self.s: Floats = course.s[at]
         self.grown = None if course.grown is None else course.grown[at]
 
-    @cached_property
+    @kept
     def path(self) -> Floats:
         """The smoothed centres, (N, 2)."""
         out = np.empty_like(self.c)
@@ -117,12 +117,12 @@ class Window:
         smooth_ends(self.c, out)
         return out
 
-    @cached_property
+    @kept
     def size(self) -> float:
         """The median size, pixels."""
         return med(self.s)
 
-    @cached_property
+    @kept
     def tau(self) -> float:
         """The tolerance of place, pixels."""
         return self._tolerance(self.noise)
@@ -141,29 +141,29 @@ class Window:
         floor, share, hidden = 0.005 * self.scene.diagonal, 0.03 * self.size, highest(self.hidden)
         return math.sqrt(noise * noise + floor * floor + share * share + hidden * hidden)
 
-    @cached_property
+    @kept
     def noise(self) -> float:
         """Two deviations of the centres' noise, pixels."""
         return 2 * noise_of(self.course.rough[self.at.start : self.at.stop - 2])
 
-    @cached_property
+    @kept
     def d(self) -> tuple[float, float]:
         """The displacement from the first to the last smoothed centre."""
         x, y = (self.path[-1] - self.path[0]).tolist()
         return x, y
 
-    @cached_property
+    @kept
     def length(self) -> float:
         """``L``: the length of the displacement."""
         return math.hypot(*self.d)
 
-    @cached_property
+    @kept
     def ends(self) -> tuple[float, float]:
         """The displacement from the first to the last centre, not smoothed: a median of three lags behind a motion."""
         x, y = (self.c[-1] - self.c[0]).tolist()
         return x, y
 
-    @cached_property
+    @kept
     def extent(self) -> float:
         """``E``: the diagonal of the box around the smoothed path."""
         return breadth(self.path)
@@ -173,21 +173,21 @@ class Window:
         """``T``: from the first to the last sample."""
         return float(self.t[-1] - self.t[0])
 
-    @cached_property
+    @kept
     def moves(self) -> float:
         """The margin of "it moves"; it does not where even the centres, not smoothed, are close to each other."""
         least = MOVES_SHARE * self.scene.diagonal
         whole = breadth(self.c)
         return agree((self.extent - least) / self.tau, (whole - least) / self.tau)
 
-    @cached_property
+    @kept
     def _turn(self) -> Floats:
         """The lesser and the main axis of the smoothed path, as columns (2, 2)."""
         x, y = (self.path - mean_point(self.path)).T
         turn = math.atan2(2 * float(x @ y), float(x @ x) - float(y @ y)) / 2
         return np.array([[-math.sin(turn), math.cos(turn)], [math.cos(turn), math.sin(turn)]])
 
-    @cached_property
+    @kept
     def _axes(self) -> Floats:
         """The smoothed path along its lesser and its main axis, (N, 2)."""
         out: Floats = self.path @ self._turn
@@ -217,12 +217,12 @@ class Window:
         out: Floats = self._axes[:, 0]
         return out
 
-    @cached_property
+    @kept
     def long(self) -> float:
         """``U``: the range along the main axis."""
         return spread(self.along)
 
-    @cached_property
+    @kept
     def wide(self) -> float:
         """``range(w)``: the range across the main axis."""
         return spread(self.across)
@@ -251,19 +251,19 @@ class Window:
         """(N,) samples whose box shows nearly all of the thing."""
         return self.course.clear[self.at]
 
-    @cached_property
+    @kept
     def cut(self) -> bool:
         """Whether so many samples are cut that the middles of their boxes tell no speed."""
         return bool(10 * np.count_nonzero(self.whole) < 9 * len(self.whole))
 
-    @cached_property
+    @kept
     def speeds(self) -> Floats:
         """Pixels per second at the inner samples, (N - 2,)."""
         step = self.path[2:] - self.path[:-2]
         out: Floats = np.hypot(step[:, 0], step[:, 1]) / (self.t[2:] - self.t[:-2])
         return out
 
-    @cached_property
+    @kept
     def usual(self) -> tuple[float, float, float]:
         """The median speed, pixels per second, and the speeds below which 40 and 60 of 100 lie.
 
@@ -275,7 +275,7 @@ class Window:
         low, high = ordered[[math.floor(0.4 * last), math.ceil(0.6 * last)]].tolist()
         return med(v), low, high
 
-    @cached_property
+    @kept
     def raw_speeds(self) -> Floats:
         """The same as ``speeds`` of the centres that are not smoothed, (N - 2,)."""
         step = self.c[2:] - self.c[:-2]
@@ -322,13 +322,13 @@ class Pair:
         """Whether there are enough frames in which both were seen."""
         return self.n >= MIN_SAMPLES
 
-    @cached_property
+    @kept
     def apart(self) -> Floats:
         """The distance of the centres, (N,)."""
         out: Floats = np.hypot(self.delta[:, 0], self.delta[:, 1])
         return out
 
-    @cached_property
+    @kept
     def gap(self) -> float:
         """The least distance between the edges of the two boxes, pixels, 0 where they overlap (in the image)."""
         p, q = self.a.bbox[self.ia], self.b.bbox[self.ib]
