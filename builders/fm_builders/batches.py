@@ -249,6 +249,7 @@ def _compose_clip(
         composed.add("benchmark", split, kept)
         if len(kept) < len(questions):
             composed.dropped["Dropped"] += len(questions) - len(kept)
+    m.scene.forget()
 
 
 def _why_empty(m: Material, dropped: Counter[str]) -> str:

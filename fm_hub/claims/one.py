@@ -162,7 +162,7 @@ def lengths(scene: Scene, args: Args, claim: Claim) -> Verdict:
 
 @measured
 def _own_lengths(w: Window) -> tuple[tuple[float, float, float], float]:
-    """How many there are, by smoothed ends and by others, by the median and by the mean of its longer side; tolerance."""
+    """How many there are by smoothed ends, and by others with the median and the mean of its side; tolerance."""
     sides = (w.bbox[:, 2:] - w.bbox[:, :2]).max(axis=1)
     sides = sides if w.grown is None else sides * w.grown
     own, whole, raw = max(med(sides), 1.0), max(mean(sides), 1.0), math.hypot(*w.ends)

@@ -63,6 +63,11 @@ class Scene:
         """The scene of an annotated clip."""
         return cls(a.clip.width, a.clip.height, a.frames, a.camera, a.tracks, a.keypoints, a.contacts)
 
+    def forget(self) -> None:
+        """Let go of what was worked out; as windows hold their scene, only a search for such rings would free both."""
+        for kept_here in (self.memo, self._windows, self._pairs, self._courses, self._couples):
+            kept_here.clear()
+
     def inside(self, t: Floats, t0: float, t1: float) -> NDArray[np.bool_]:
         """Which times lie in the window (with half a millisecond to spare)."""
         return (t >= t0 - TIME_SLACK) & (t <= t1 + TIME_SLACK)
