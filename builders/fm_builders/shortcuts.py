@@ -121,7 +121,7 @@ class Scores:
         tally = Tally(
             defaultdict(Counter, numbers),
             defaultdict(Counter, {k: Counter(v) for k, v in right.items()}),
-            defaultdict(Counter, {k: Counter(v) for k, v in own.items()}),
+            defaultdict(Counter, own),  # of each source and family some counts, of which few are looked up
         )
         return cls(tally, text, frozenset(gone))
 
@@ -138,7 +138,7 @@ class Scores:
                 self.tally.own[f"{source} {family}"],
             )
             letter.append(_credit([letters[i] for i in range(len(keys))], answer))
-            frequent.append(_credit([right[k] - own[k] for k in keys], answer))
+            frequent.append(_credit([right[k] - own.get(k, 0) for k in keys], answer))
         text = [self.text.get(q) for q in table.column("id").to_pylist()]
         return _with_scores(table, {"letter": letter, "frequent": frequent, "text": text}).drop_columns(KEYS)
 

@@ -93,9 +93,7 @@ class Task:
     @classmethod
     def perceive(cls, source: Input, digest: Digest, clip: ClipFile, recipe: Recipe) -> Task:
         """Detect and track in one clip."""
-        p = recipe.perception
-        models = _models(p.model_dump_json())
-        key = artifact_key("perceive", PERCEIVE_VERSION, p.changes(), models, [clip.sha256])
+        key = _perceive_key(recipe.perception.model_dump_json(), clip.sha256)
         return cls("perceive", source, key, digest, clip)
 
     @classmethod
@@ -119,9 +117,16 @@ class Outcome:
     kept: bool = False
 
 
+@lru_cache(maxsize=1 << 16)  # a clip is met three times: on the way to what is left to run, as it ends, as it is told
+def _perceive_key(look: str, sha256: str) -> str:
+    changes, models = _look(look)
+    return artifact_key("perceive", PERCEIVE_VERSION, changes, models, [sha256])
+
+
 @lru_cache(maxsize=8)
-def _models(look: str) -> list[str]:
-    return model_ids(Perception.model_validate_json(look))
+def _look(look: str) -> tuple[dict[str, Any], list[str]]:
+    perception = Perception.model_validate_json(look)
+    return perception.changes(), model_ids(perception)
 
 
 def entry_of(task: Task, outcome: Outcome, work: Work) -> Entry:
