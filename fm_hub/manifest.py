@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,15 @@ class FileInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Written:
-    """A table as it was written: its rows, the hash of its content, and its files relative to the dataset's root."""
+    """A table as it was written: its rows, the hash of its content, and its files relative to the dataset's root.
+
+    ``hashes`` are those of its files, where whoever wrote them has hashed them.
+    """
 
     rows: int
     content: str
     files: tuple[str, ...]
+    hashes: Mapping[str, FileInfo] = field(default_factory=dict)
 
     @classmethod
     def whole(cls, config: str, split: str, table: pa.Table) -> Written:

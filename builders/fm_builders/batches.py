@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["VERSIONS", "Batch", "Composed", "Composing", "Told", "clip_path", "compose_batch", "split_of_source"]
 
 AS_SEEN = ("frames", "camera", "tracks", "keypoints", "contacts", "masks")
-"""Tables that are published as perception left them: they are never taken apart."""
+"""Tables that are published as perception left them."""
+TOGETHER = 16
+"""Clips whose tables are read at once: to read a table costs as much as tens of its rows; of points there are many."""
 VERSIONS = 2
 """Of a question, where the benchmark may need new distractors."""
 
@@ -145,11 +147,14 @@ def _compose_batch(batch: Batch, how: Composing, language: Language | None) -> T
             store.drop("perceive", clip.key)
         else:
             seen.append((row, tables_of(payload)))
-    for (row, tables), records in zip(seen, records_of([tables for _, tables in seen]), strict=True):
-        for config in AS_SEEN:
-            if config in tables and tables[config].num_rows:
-                composed.add(config, row.split, [tables[config]])
-        _compose_clip(composed, _annotation(row, records), how, language, store)
+    for start in range(0, len(seen), TOGETHER):
+        some = seen[start : start + TOGETHER]
+        found = records_of([{c: t for c, t in tables.items() if c != "masks"} for _, tables in some])
+        for (row, tables), records in zip(some, found, strict=True):
+            for config in AS_SEEN:
+                if config in tables and tables[config].num_rows:
+                    composed.add(config, row.split, [tables[config]])
+            _compose_clip(composed, _annotation(row, records), how, language, store)
     told.clips = list(composed.of("clips"))
     ids = {q.question_id for config in ("mcq", AGAIN) for q in composed.of(config)}
     told.asked, told.met = len(ids), len(ids & how.drop)
@@ -192,11 +197,11 @@ def _clip_row(source: Source, clip: AnnotatedClip, recipe: Recipe) -> Clip:
 
 
 def _annotation(row: Clip, records: Mapping[str, Sequence[Any]]) -> Annotation:
-    """What is known of a clip, with its row in which there is now what was measured."""
+    """What is known of a clip but for its masks, of which nothing is asked; its row has now what was measured."""
     kept = records["clips"][0]
     measured = ("fps", "width", "height", "n_frames", "duration", "camera", "camera_score")
     row = replace(row, **{n: getattr(kept, n) for n in measured})
-    parts = (records.get(config, ()) for config in ("tracks", "keypoints", "contacts", "masks"))
+    parts = (records.get(config, ()) for config in ("tracks", "keypoints", "contacts"))
     return Annotation(row, records["frames"][0], records["camera"][0], *parts)
 
 

@@ -159,11 +159,12 @@ def _write(
     for config in (*CONFIGS, "benchmark_videos"):
         shutil.rmtree(out / config, ignore_errors=True)
     (out / FETCH).unlink(missing_ok=True)
-    tables = {}
+    tables, hashes = {}, dict(told.hashes)
     for merge, result in run(engine, gather, merges(how.parts, out, how.parts / SCORES), workers=crew):
         written = _whole(result)
         if written.rows:
             tables[merge.config, merge.split] = written
+            hashes |= written.hashes
     clips = sorted(told.clips, key=lambda c: c.clip_id)
     if not how.videos:
         write_text(out / FETCH, fetch_list((c, homes[c.clip_id]) for c in clips))
@@ -185,7 +186,7 @@ def _write(
     if accuracy:
         manifest = manifest.model_copy(update={"accuracy": accuracy})
     write_card(out, manifest)
-    return write_manifest(out, manifest, told.hashes)
+    return write_manifest(out, manifest, hashes)
 
 
 def _prune_videos(out: Path, keep: set[str]) -> None:

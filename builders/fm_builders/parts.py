@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from fm_builders.shortcuts import Scores, keyed
 from fm_hub.content import ContentHash
-from fm_hub.manifest import Written
+from fm_hub.manifest import FileInfo, Written, file_sha256
 from fm_hub.records import Question
 from fm_hub.schemas import CONFIGS, SCHEMAS
 from fm_hub.tables import from_table, to_table, write_table
@@ -91,19 +91,19 @@ def merges(parts: Path, out: Path, scores: Path) -> list[Merge]:
 def gather(merge: Merge) -> Written:
     """Merge the parts of a table into its shards; the parts are removed."""
     folder = merge.parts / merge.config / merge.split
-    content, files = ContentHash(), list[str]()
+    content, hashes = ContentHash(), dict[str, FileInfo]()
     scores = Scores.load(merge.scores) if merge.scores and "shortcuts" in SCHEMAS[merge.config].names else None
     for table in _sorted_shards(folder, merge.config):
         if scores is not None:
             table = _finished(table, merge.config, scores)
         if not table.num_rows:
             continue
-        name = f"{merge.config}/{merge.split}-{len(files):05d}.parquet"
+        name = f"{merge.config}/{merge.split}-{len(hashes):05d}.parquet"
         write_table(table, merge.out / name)
         content.update(table)
-        files.append(name)
+        hashes[name] = file_sha256(merge.out / name)
     shutil.rmtree(folder)
-    return Written(content.rows, content.hexdigest(), tuple(files))
+    return Written(content.rows, content.hexdigest(), tuple(hashes), hashes)
 
 
 def _finished(table: pa.Table, config: str, scores: Scores) -> pa.Table:
