@@ -9,11 +9,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from fm_builders.shortcuts import Scores, keyed
 from fm_hub.content import ContentHash
@@ -148,24 +150,28 @@ def _questions(folder: Path, share: float = 1.0) -> list[Question]:
 def _sorted_shards(folder: Path, config: str) -> Iterator[pa.Table]:
     """All rows in order, ``SHARD_ROWS`` at a time. Parts are mapped, not read: a shard is what is held."""
     parts = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in sorted(folder.iterdir())]
-    order = sorted((key, i, row) for i, part in enumerate(parts) for row, key in enumerate(_keys(part, config)))
-    for start in range(0, len(order), SHARD_ROWS):
-        places = [(i, row) for _, i, row in order[start : start + SHARD_ROWS]]
-        spans: dict[int, tuple[int, int]] = {}  # of each part, the rows that lie in this shard: a run, as it is sorted
-        for i, row in places:
-            low, high = spans.get(i, (row, row))
-            spans[i] = min(low, row), max(high, row)
-        slices = [parts[i].slice(low, high - low + 1) for i, (low, high) in sorted(spans.items())]
-        starts, at = {}, 0
-        for (i, (low, high)), _ in zip(sorted(spans.items()), slices, strict=True):
-            starts[i], at = at - low, at + high - low + 1
-        block = pa.concat_tables(slices).combine_chunks()
-        yield block.take(pa.array([starts[i] + row for i, row in places]))
+    starts = np.cumsum([0, *(part.num_rows for part in parts)])
+    order = _order(pa.concat_tables([part.select(KEYS[config]) for part in parts]), config)
+    for begin in range(0, len(order), SHARD_ROWS):
+        rows = order[begin : begin + SHARD_ROWS]
+        of = np.searchsorted(starts, rows, "right") - 1  # the part of each row
+        low, end = (
+            starts[1:].copy(),
+            starts[:-1].copy(),
+        )  # what lies in this shard of each part: a run
+        np.minimum.at(low, of, rows)
+        np.maximum.at(end, of, rows + 1)
+        sizes = np.maximum(end - low, 0)
+        slices = [parts[i].slice(low[i] - starts[i], sizes[i]) for i in np.flatnonzero(sizes)]
+        at = rows + (np.cumsum(sizes) - sizes - low)[of]
+        yield pa.concat_tables(slices).combine_chunks().take(pa.array(at))
 
 
-def _keys(table: pa.Table, config: str) -> list[tuple[Any, ...]]:
-    columns = [table.column(name).to_pylist() for name in KEYS[config]]
-    return list(zip(*columns, strict=True))
+def _order(table: pa.Table, config: str) -> NDArray[np.int64]:
+    """The places of a table's rows in the published order; of rows with the same key as they were."""
+    keys = [(name, "ascending") for name in KEYS[config]]
+    found: NDArray[np.int64] = pc.sort_indices(table, sort_keys=keys).to_numpy().astype(np.int64)
+    return found
 
 
 def sorted_table(config: str, records: Sequence[Any]) -> pa.Table:
@@ -174,7 +180,4 @@ def sorted_table(config: str, records: Sequence[Any]) -> pa.Table:
 
 
 def _in_order(config: str, table: pa.Table) -> pa.Table:
-    keys = _keys(table, config)
-    if all(a <= b for a, b in pairwise(keys)):
-        return table
-    return table.take(pa.array(sorted(range(len(keys)), key=keys.__getitem__)))
+    return table.take(pa.array(_order(table, config)))
