@@ -15,7 +15,7 @@ from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, Words, agree, bot
 from fm_hub.claims.window import Pair, Window
 from fm_hub.records import Claim
 
-__all__ = ["FORMATIONS", "crosses", "displaced", "formation", "overtakes"]
+__all__ = ["FORMATIONS", "crosses", "crossing", "displaced", "formation", "overtakes"]
 
 FORMATIONS = ("follows", "leads", "alongside", "opposite")
 Args = Mapping[str, Any]
@@ -111,7 +111,7 @@ def _crosses(pair: Pair) -> Verdict:
     """Denied also of ways that are not straight, where they nowhere come near each other."""
     size, direct, chords = pair.a.scene.diagonal, min(map(_direct, (pair.a, pair.b))), UNCHECKED
     if direct >= DECIDED:
-        q = _crossing(pair)
+        q = crossing(pair)
         chords = both(Verdict(q / size, pair.tau / size, q / pair.tau), direct, _both_go(pair))
     if chords.true or chords.false or (room := _room_between(pair.a, pair.b)) <= 0:
         return chords
@@ -133,7 +133,8 @@ def _room_between(a: Window, b: Window) -> float:
     return float(np.hypot(across.flat[nearest], down.flat[nearest])) - half
 
 
-def _crossing(pair: Pair) -> float:
+@measured
+def crossing(pair: Pair) -> float:
     """How far the ends of each way lie on different sides of the other, pixels; negative if they do not."""
     least = math.inf
     for way, other in ((pair.a, pair.b), (pair.b, pair.a)):

@@ -12,7 +12,7 @@ from fm_hub.claims.contact import BOUND_TOLERANCE, spell
 from fm_hub.claims.events import START_SPEED, TIME_TOLERANCE
 from fm_hub.claims.scene import Scene
 from fm_hub.claims.series import highest, measured, med
-from fm_hub.claims.verdict import UNCHECKED, Verdict, agree
+from fm_hub.claims.verdict import Verdict, Words, agree
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim
 
@@ -31,24 +31,26 @@ class Stretch(NamedTuple):
     margin: float
 
 
-def when(scene: Scene, args: Args, claim: Claim) -> Verdict:
+def when(scene: Scene, args: Args, claim: Claim) -> Words | None:
     """How the first episode lies to the second: the seconds from the start of the first to that of the second."""
     first, then = (_episode(scene, args[key], claim) for key in ("first", "then"))
     if first is None or then is None:
-        return UNCHECKED
+        return None
     (a, b, sure), (c, d, certain) = first, then
-    gap = {
+    gaps = {
         "before": c - b,
         "after": a - d,
         "during": min(a - c, d - b),
         "contains": min(c - a, b - d),
         "overlaps": min(c - a, b - c, d - b),
         "overlapped": min(a - c, d - a, b - d),
-    }[args["is"]]
+    }
     touch = "contact" in (args["first"]["episode"], args["then"]["episode"])
     tol = BOUND_TOLERANCE if touch else TIME_TOLERANCE
     known = min(sure, certain)
-    return Verdict(c - a, tol, agree(gap / tol, math.copysign(known, gap)) if known > 0 else 0.0)
+    if known <= 0:
+        return dict.fromkeys(RELATIONS, Verdict(c - a, tol, 0.0))
+    return {word: Verdict(c - a, tol, agree(g / tol, math.copysign(known, g))) for word, g in gaps.items()}
 
 
 def _episode(scene: Scene, of: Args, claim: Claim) -> Stretch | None:

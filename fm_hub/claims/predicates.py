@@ -92,7 +92,7 @@ PREDICATES: dict[str, Predicate] = {
     "grasps": Predicate(contact.grasps, _TWO),
     "releases": Predicate(contact.releases, _TWO),
     "before": Predicate(events.before, {"first": _TABLE, "then": _TABLE}),
-    "when": Predicate(intervals.when, {"first": _TABLE, "then": _TABLE, "is": intervals.RELATIONS}),
+    "when": _worded(intervals.when, {"first": _TABLE, "then": _TABLE, "is": intervals.RELATIONS}),
     "at_once": Predicate(many.at_once, {"label": _TEXT, "is": _COUNT}),
     "moving_count": Predicate(many.moving_count, {"label": _TEXT, "is": _COUNT}),
     "view": _worded(view.view, {"is": view.VIEWS}),

@@ -16,8 +16,10 @@ from fm_hub.claims.verdict import UNCHECKED, Verdict, Words, affirmed, agree, bo
 from fm_hub.claims.window import Window
 from fm_hub.records import Claim
 
-__all__ = ["SHAPES", "shape", "tips", "winding"]
+__all__ = ["LONG", "SHAPES", "shape", "tips", "winding"]
 
+LONG = 1.25
+"""A box that is so many times as long as the other way is upright, or lies."""
 SHAPES = ("straight", "arc", "circle", "zigzag", "back-and-forth")
 Args = Mapping[str, Any]
 
@@ -82,7 +84,7 @@ def _tips(w: Window) -> Words | None:
     if shown is None or np.count_nonzero(w.clear) < 5:
         return None
     first, _, last = map(med, shown)
-    tol, theta = max(0.1, 2 * jitter(g[w.clear]) * of_thirds(int(w.clear.sum()))), math.log(1.25)
+    tol, theta = max(0.1, 2 * jitter(g[w.clear]) * of_thirds(int(w.clear.sum()))), math.log(LONG)
     return {
         "over": Verdict(last, tol, min(first - theta, -theta - last) / tol),
         "up": Verdict(last, tol, min(-theta - first, last - theta) / tol),

@@ -8,7 +8,7 @@ from itertools import combinations
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims import DECIDED
-from fm_hub.claims.company import FORMATIONS, displaced
+from fm_hub.claims.company import FORMATIONS, crossing, displaced
 from fm_hub.records import Track
 
 __all__ = ["CompanyKind", "goes"]
@@ -48,4 +48,7 @@ class CompanyKind(QuestionKind):
             t0, t1 = max(s.t0 if s else 1e9 for s in spans), min(s.t1 if s else 0.0 for s in spans)
             if t1 - t0 >= LEAST:
                 two = [{"a": a.track_id, "b": b.track_id} for a, b in combinations(some, 2)]
+                pairs = [m.scene.pair(x["a"], x["b"], t0, t1, m.frame) for x in two]
+                if not any(pair and crossing(pair) > 0 for pair in pairs):
+                    two = []  # none can be true, and nothing has to be measured
                 yield Draft("crosses", {}, m.each("crosses", two, Span(t0, t1)), t0, t1)
