@@ -144,8 +144,11 @@ def file_sha256(path: Path) -> FileInfo:
 
 def published_files(root: Path) -> list[Path]:
     """The files of a dataset folder that are published, but for the manifest itself."""
-    found = (p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return sorted(p for p in found if p != root / MANIFEST and ".fm_hub" not in p.relative_to(root).parts)
+    found = list[Path]()
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if f != ".fm_hub"]  # a build keeps several files a clip there
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(p for p in found if p != root / MANIFEST and p.is_file())
 
 
 def write_manifest(root: Path, manifest: Manifest, known: Mapping[str, FileInfo] | None = None) -> Manifest:
