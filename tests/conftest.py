@@ -6,6 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any-machine", deadline=None)  # a busy one is slow, and no test is about time
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(autouse=True)

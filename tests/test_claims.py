@@ -31,7 +31,7 @@ def one(path: Any, **how: Any) -> tuple[Scene, str]:
     return Scene.of(annotation([track], t)), track.track_id
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(DIRECTIONS)), st.floats(80, 150), st.floats(0, 2))
 def test_the_true_direction_is_found_and_no_other(word: str, far: float, jitter: float) -> None:
     a = np.radians(DIRECTIONS[word])
@@ -41,7 +41,7 @@ def test_the_true_direction_is_found_and_no_other(word: str, far: float, jitter:
         assert (m >= 2) if other == word else (m <= -2), (other, m)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 360), st.floats(30, 150), st.floats(0, 3), st.integers(0, 100))
 def test_a_mirrored_world_mirrors_every_direction(angle: float, far: float, jitter: float, seed: int) -> None:
     a = np.radians(angle)
@@ -62,7 +62,7 @@ def test_a_mirrored_world_mirrors_every_direction(angle: float, far: float, jitt
         assert a_ == pytest.approx(b_, abs=0.01)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.floats(0, 1))
 def test_turns_are_counted(swings: int, jitter: float) -> None:
     scene, x = one(swing((320, 180), 150, 12.0 / swings), jitter=jitter, size=(20, 20))
@@ -207,7 +207,7 @@ def test_what_comes_in_over_the_border_is_cut_although_it_trembles(jitter: float
     assert margin(scene, "travels", track=comes.track_id, axis="x", lo=0.3, hi=0.42) < 2, "it travels 0.47 of the width"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(["approaches", "recedes", "keeps"]), st.integers(0, 1000))
 def test_growth_is_seen_under_boxes_that_tremble(word: str, seed: int) -> None:
     growth = {"approaches": 1.1, "recedes": -1.1, "keeps": 0.0}[word]
@@ -243,7 +243,7 @@ def test_growth_is_depth() -> None:
             assert (m >= 2) if other == word else (m <= -2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from(["relation", "order_change", "distance_change", "speed_order"]), st.integers(0, 1000))
 def test_two_tracks_the_other_way_round(predicate: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -286,7 +286,7 @@ def test_a_camera_that_moves_with_the_object_hides_its_motion_in_the_image_alone
     assert check(scene, moved).true
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.floats(0, 6))
 def test_of_exclusive_words_at_most_one_is_true(seed: int, jitter: float) -> None:
     rng = np.random.default_rng(seed)

@@ -153,7 +153,7 @@ def test_the_second_pass_and_the_first_frame_alone() -> None:
     assert things[0].sights[33].bbox.tolist() == [99, 10, 119, 30]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=9))
 def test_runs_there_and_back(rows: list[list[bool]]) -> None:
     mask = np.array(rows, bool)

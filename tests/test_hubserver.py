@@ -343,7 +343,7 @@ _files = st.dictionaries(
 )
 
 
-@example_settings(max_examples=60, deadline=None)
+@example_settings(max_examples=60)
 @given(_files, _files, _files)
 def test_trees_are_maps_and_merge_like_maps(
     tmp_path_factory: pytest.TempPathFactory,

@@ -54,7 +54,7 @@ def random_clip(seed: int) -> Annotation:
     return annotation(tracks, t)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.booleans())
 def test_every_question_is_proved_and_worded_again(seed: int, much: bool) -> None:
     a = lively(seed) if much else random_clip(seed)
@@ -80,7 +80,7 @@ def test_every_question_is_proved_and_worded_again(seed: int, much: bool) -> Non
         assert not re.search(r"  | [.?,]|the the", words), words
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_the_order_of_tracks_changes_nothing(seed: int, random: object) -> None:
     a = random_clip(seed)
@@ -156,7 +156,7 @@ def test_nothing_to_ask_has_a_reason() -> None:
     assert made.dropped["SmallMargin"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_every_sentence_of_a_caption_is_proved(seed: int) -> None:
     m = Material(random_clip(seed), 0.5)
@@ -168,7 +168,7 @@ def test_every_sentence_of_a_caption_is_proved(seed: int) -> None:
     assert text.text == " ".join(s.text for s in text.sentences)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_of_an_unknown_view_only_the_picture_is_told(seed: int) -> None:
     a = lively(seed)

@@ -66,7 +66,7 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
 
 
 @given(items, st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_properties_of_the_interval(made: list[tuple[bool, int]], seed: int) -> None:
     values, clusters = [float(c) for c, _ in made], [k for _, k in made]
     got = cluster_bootstrap(values, clusters, seed, draws=200)
@@ -97,7 +97,6 @@ def test_lengths_must_agree() -> None:
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-@settings(deadline=None)
 def test_mcnemar_is_the_binomial_test(a: int, b: int) -> None:
     expected = binomtest(a, a + b, 0.5).pvalue if a + b else 1.0
     assert mcnemar(a, b) == pytest.approx(expected)
@@ -134,7 +133,7 @@ def slow_sign_flip(values: list[float], clusters: list[int]) -> float:
 
 
 @given(st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(0, 7)), min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_paired_test_is_the_slow_one(made: list[tuple[float, int]]) -> None:
     values, clusters = [v for v, _ in made], [c for _, c in made]
     got = sign_flip(values, clusters)

@@ -15,7 +15,7 @@ from fm_builders.store import Store, artifact_key, clip_name
 KEY = "ab" * 32
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.binary(max_size=300))
 def test_what_is_put_is_got(tmp_path: Path, payload: bytes) -> None:
     store = Store(tmp_path)
@@ -23,7 +23,7 @@ def test_what_is_put_is_got(tmp_path: Path, payload: bytes) -> None:
     assert store.get("cut", KEY) == payload
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.binary(min_size=1, max_size=100), st.data())
 def test_a_torn_or_altered_artifact_is_absent(tmp_path: Path, payload: bytes, data: st.DataObject) -> None:
     store = Store(tmp_path)

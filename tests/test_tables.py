@@ -155,7 +155,7 @@ def test_every_table_is_covered() -> None:
 
 
 @pytest.mark.parametrize("config", schemas.CONFIGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_record_to_table_to_record_is_the_identity(config: str, data: st.DataObject) -> None:
     records = data.draw(st.lists(RECORDS[config], max_size=3))
@@ -165,7 +165,7 @@ def test_record_to_table_to_record_is_the_identity(config: str, data: st.DataObj
 
 
 @pytest.mark.parametrize("config", sorted(COLUMNAR))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_columns_are_what_rows_make(config: str, data: st.DataObject) -> None:
     records = data.draw(st.lists(RECORDS[config], max_size=4))
@@ -190,7 +190,7 @@ def test_a_box_or_a_list_that_is_null_is_no_track() -> None:
 
 
 @pytest.mark.parametrize("config", schemas.CONFIGS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_through_a_file_and_the_same_bytes_twice(config: str, data: st.DataObject, tmp_path_factory: Any) -> None:
     records = data.draw(st.lists(RECORDS[config], min_size=1, max_size=3))

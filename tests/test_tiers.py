@@ -78,7 +78,7 @@ def fake_head(pixel_values: torch.Tensor, **_: Any) -> Any:
 
 
 fake_head.config = SimpleNamespace(id2label={0: "person", 1: "cup"})  # type: ignore[attr-defined]
-QUIET = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @QUIET

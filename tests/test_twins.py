@@ -59,7 +59,7 @@ def said(value: Any, ids: dict[str, str]) -> Any:
     return ids.get(value) or re.sub(r"left|right|anticlockwise|clockwise", lambda m: OPPOSITE[m[0]], value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_flipped_twice_is_the_same(seed: int) -> None:
     a = lively(seed)

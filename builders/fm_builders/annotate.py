@@ -24,8 +24,17 @@ from fm_hub.errors import ItemError
 from fm_hub.progress import bar
 from fm_hub.records import Source, content_id
 
-__all__ = ["Annotated", "AnnotatedClip", "Planned", "SourceAnnotation", "annotate", "failures", "plan", "settled"]
-__all__ += ["settled_tasks"]
+__all__ = [
+    "Annotated",
+    "AnnotatedClip",
+    "Planned",
+    "SourceAnnotation",
+    "annotate",
+    "failures",
+    "plan",
+    "settled",
+    "settled_tasks",
+]
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def test_uneven_times(tracker: Tracker) -> None:
     assert len(track.frame) == len(t)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 4), share=st.floats(0.0, 0.3))
 @pytest.mark.parametrize("name", TRACKERS.names())
 def test_every_detection_has_one_owner(name: str, seed: int, n: int, share: float) -> None:

@@ -30,7 +30,7 @@ replies = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(replies)
 def test_what_is_kept_comes_back(tmp_path: Path, reply: Reply) -> None:
     for path in (None, tmp_path / "a.sqlite"):
