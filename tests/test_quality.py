@@ -13,7 +13,7 @@ from dataset_made import make_dataset
 from fm_builders.options import option_keys
 from fm_builders.recipe import Recipe
 from fm_builders.shortcuts import Scores, Tally, keyed
-from fm_builders.text_only import in_versions, thinned
+from fm_builders.text_only import features, in_versions, thinned
 from fm_hub.records import Claim, Option, Provenance, Question, Shortcuts
 from fm_hub.tables import from_table, read_records, to_table
 from fm_hub.verify import verify
@@ -103,6 +103,17 @@ def test_what_goes_with_a_noun_is_found() -> None:
     assert np.mean(list(shares.values())) > 0.6
     assert len(kept) > 150
     assert np.mean([told(q) for q in kept]) == pytest.approx(0.25, abs=0.1)
+
+
+def test_what_comes_first_is_a_word_of_its_own() -> None:
+    """That things enter before they leave is learned of all of them, not of each pair by itself."""
+    texts = ("the dog enters, and then the cat leaves", "the cat leaves, and then the dog enters", "up", "down")
+    q = question(1, 0)
+    told = features(replace(q, options=tuple(replace(o, text=t) for o, t in zip(q.options, texts, strict=True))))
+    words = [{f.partition("|")[2] for f in option} for option in told]
+    assert {"first enters", "then leaves"} <= words[0]
+    assert {"first leaves", "then enters"} <= words[1]
+    assert not {w for w in words[2] if w.startswith(("first ", "then "))}
 
 
 def test_it_is_learned_from_other_splits() -> None:

@@ -39,9 +39,9 @@ class Draft(NamedTuple):
 
     Exactly one candidate must prove true; at least ``min_options - 1`` others must prove false. With ``sets``
     (indices of candidates) the options are one whole set of these that holds the true one: where each of its members
-    could have been the true one as well, the make-up of the options tells nothing. The largest sets come first: of a
-    pair of opposites either may be likely where a third thing hardly ever happens. Versions take one set of each size
-    before another of the same. Where the
+    could have been the true one as well, the make-up of the options tells nothing; one that is named more often is as
+    much likelier. The largest sets come first: of a pair of opposites either may be likely where a third thing hardly
+    ever happens. Versions take one set of each size before another of the same. Where the
     true one is among the ``usual`` (what most things do: go straight, keep their size), one draft in ``thin`` is asked,
     so that the commonest answer is no safe guess.
     """
@@ -226,7 +226,8 @@ def _choose(
         return []
     if draft.sets:
         known = {true, *false}
-        whole = shuffled([s for s in draft.sets if true in s and known.issuperset(s)], number)
+        fit = shuffled([s for s in draft.sets if true in s and known.issuperset(s)], number)
+        whole = list(dict.fromkeys(fit))
         whole.sort(key=len, reverse=True)
         first = {len(s): s for s in reversed(whole)}
         whole = sorted(whole, key=lambda s: first[len(s)] != s)

@@ -51,7 +51,7 @@ class ActorKind(QuestionKind):
                 who = m.each("exactly", [{**given, "which": which} for which in subsets], span)
                 return Draft(family, words, who, span.t0, span.t1, min_options=4, usual=(usual,), thin=thin)
 
-            yield draft("actor_moves", args, "moves", {"is": True}, usual=BOTH)
+            yield draft("actor_moves", args, "moves", {"is": True}, usual=BOTH, thin=12)
             ways = {way_of(m, track, span.t0, span.t1) for track in (a, b)}
             others = [way for way in DIRECTIONS if way not in ways]
             ways.add(others[seeded("actor", ids, span.t0, span.t1) % len(others)])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from fm_builders.material import Material, Span
-from fm_builders.questions import Draft, QuestionKind
+from fm_builders.questions import MAX_OPTIONS, Draft, QuestionKind
 from fm_hub.records import Track
 
 __all__ = ["ContactKind"]
@@ -14,7 +15,10 @@ FAMILIES = {"held": "holds", "touched": "touches", "carried": "carries"}
 
 
 class ContactKind(QuestionKind):
-    """The one thing among several that a hand or a person is in contact with; left or right hand."""
+    """The one thing among several that a hand or a person is in contact with; left or right hand.
+
+    Some things are hardly ever held or touched: asked again, the question is which of two, where each may be.
+    """
 
     name = "contact"
     type = "motion-related objects"
@@ -37,7 +41,10 @@ class ContactKind(QuestionKind):
     def _which(self, m: Material, family: str, predicate: str, actor: str, others: list[Track], span: Span) -> Draft:
         frame = m.frame if predicate == "carries" else "image"  # to touch and to hold is the same against anything
         claims = m.each(predicate, [{"a": actor, "b": t.track_id} for t in others], span, frame)
-        return Draft(family, {"a": actor}, claims, span.t0, span.t1)
+        true, false = m.decided(claims)
+        known = sorted([*true, *false])
+        sets = (*combinations(known, min(len(known), MAX_OPTIONS)), *combinations(known, 2))
+        return Draft(family, {"a": actor}, claims, span.t0, span.t1, sets)
 
     def _hand(self, m: Material, hand: Track, others: list[Track], span: Span) -> Iterator[Draft]:
         if hand.label != "hand" or not hand.parent:

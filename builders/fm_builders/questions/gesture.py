@@ -22,6 +22,8 @@ SETS = tuple(
     if not {*one} & {*other}
 )
 """Two pairs of opposites: options that hold one pair only would say that one of the two is right."""
+EITHER = ((0, 1, 2, 3), (0, 1), (2, 3))
+"""Hands and feet, or only the one or the other, on the left and on the right."""
 
 
 class GestureKind(QuestionKind):
@@ -42,4 +44,4 @@ class GestureKind(QuestionKind):
                 if any(m.holds("gesture", given, word, span, "image") for word in GESTURES):
                     claims = m.words("gesture", given, GESTURES, span, "image")
                     yield Draft("gesture", args, claims, span.t0, span.t1, SETS, 4)
-                yield Draft("limb", args, m.words("limb", given, LIMBS, span, "image"), span.t0, span.t1, min_options=4)
+                yield Draft("limb", args, m.words("limb", given, LIMBS, span, "image"), span.t0, span.t1, EITHER, 2)

@@ -129,10 +129,13 @@ def _events(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
 
 
 def _either_way(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two events could come in either order: what comes into view does nothing before, what goes nothing after.
+    """Whether two events could come in either order: what comes into view does nothing before, what goes nothing after,
+    and nobody lets go of a thing before taking hold of it.
 
     Else the order of one thing's events could be told without looking.
     """
+    if {a["event"], b["event"]} == {"grasps", "releases"} and (a["a"], a["b"]) == (b["a"], b["b"]):
+        return False
     ends = {"enters", "appears", "leaves", "disappears"}
     return actor_of(a) != actor_of(b) or not ends & {a["event"], b["event"]}
 

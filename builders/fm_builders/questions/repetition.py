@@ -13,6 +13,9 @@ __all__ = ["RepetitionKind"]
 
 PERIODS = ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 99.0))
 
+USUAL = {0: 24, 1: 6}
+"""Of how many joints that never go there and back, or once, one is asked about."""
+
 
 class RepetitionKind(QuestionKind):
     """The number and the time of a joint's repetitions."""
@@ -30,6 +33,6 @@ class RepetitionKind(QuestionKind):
             for span in m.spans(track):
                 for joint in REPEATING[1:]:
                     given, args = {"track": track.track_id, "joint": joint}, {"a": track.track_id, "joint": joint}
-                    yield from numbers(m, "repeats", given, args, span, 0, "image", 24)
+                    yield from numbers(m, "repeats", given, args, span, 0, "image", USUAL)
                     times = m.between("period", given, PERIODS, span, "image")
                     yield Draft("period", args, times, span.t0, span.t1, in_a_row(len(times)), 4)

@@ -30,7 +30,8 @@ class TrajectoryKind(QuestionKind):
             for span in m.spans(track):
                 if not m.moves(track, span):
                     continue
-                yield Draft("shape", args, m.words("shape", given, SHAPES, span), span.t0, span.t1, SETS, 3, (0,))
+                figures = m.words("shape", given, SHAPES, span)
+                yield Draft("shape", args, figures, span.t0, span.t1, SETS, 3, (0,), 8)
                 if m.holds("shape", given, "circle", span):
                     ways = m.words("winding", given, ("clockwise", "anticlockwise"), span)
                     yield Draft("winding", args, ways, span.t0, span.t1, min_options=2)
