@@ -23,19 +23,22 @@ from fm_hub.records import Question
 
 __all__ = ["Thinned", "features", "in_versions", "thinned"]
 
-FOLDS = 3
-RIDGES = (8.0, 16.0, 40.0)
+FOLDS = 5
+RIDGES = (40.0, 16.0, 8.0, 3.0)
 """Of the weights, to choose from for each family of questions: where little is to be learned from words, the less would
 learn chance from its examples, and draw it into the benchmark; where names of things tell much, the more would miss it.
+From the largest down, as each fit begins where the one before ended.
 """
 OWN = 8.0
 """Value of the feature that says what an option claims: the ridge hardly holds its weight, so that what is never right
 is known to be."""
 STEPS = 60
 LEAST = 1e-12  # share whose logarithm is taken
-BITS = 20
+BITS = 22
 MIN_SOURCES = 20
 """Source videos under which nothing is said."""
+THEN = " then "
+"""What stands between two things in the order in which an option tells them."""
 _WORD = re.compile(r"[a-z]+")
 _THING = re.compile(r"\bthe (\w+)")
 
@@ -52,7 +55,8 @@ class Thinned:
 
 
 def features(q: Question) -> list[list[str]]:
-    """For each option what may give it away: first its claim, then that beside others, things and words; its form."""
+    """For each option what may give it away: first its claim, then that beside others, things and words; an
+    order; its form."""
     family = q.template.partition("/")[0]
     keys = option_keys(q)
     together = "; ".join(sorted(keys))
@@ -63,6 +67,8 @@ def features(q: Question) -> list[list[str]]:
     out = []
     for i, (option, key) in enumerate(zip(q.options, keys, strict=True)):
         text = option.text.lower()
+        before, _, then = text.partition(THEN)
+        told = {"first": before, "then": then} if then else {}
         own, at = " ".join(_THING.findall(text)), f"{family}|{key}"
         beside = (together, things, f"{things}|{together}", f"of {own}", f"of {own}|{things}")
         out.append(
@@ -73,6 +79,7 @@ def features(q: Question) -> list[list[str]]:
                 *(f"{at}|beside {k}" for k in keys if k != key),
                 *(f"{family}|says {w}" for w in sorted(set(_WORD.findall(text)))),
                 *(f"{family}|of {own}|{w}" for w in words),
+                *(f"{family}|{when} {w}" for when, part in told.items() for w in sorted(set(_WORD.findall(part)))),
                 f"{family}|longer than {sum(x < lengths[i] for x in lengths)}",
                 f"{family}|shorter than {sum(x > lengths[i] for x in lengths)}",
                 f"{family}|above {sum(x < numbers[i] for x in numbers)}",
@@ -145,19 +152,19 @@ def _shares(questions: Sequence[Question], seed: int) -> list[Floats]:
         asked = [questions[i] for i in places]
         words = _Words.of(asked)
         fold = np.array([_fold(q.source_id, seed) for q in asked])
-        found = [words.shares(_scores(words, fold, ridge)) for ridge in RIDGES]
+        found = [words.shares(scores) for scores in _scores(words, fold)]
         best = min(found, key=lambda p: -float(np.log(np.maximum(p[words.right], LEAST)).sum()))
         out.update(zip(places, np.split(best, words.ends[:-1]), strict=True))
     return [out[i] for i in range(len(questions))]
 
 
-def _scores(words: _Words, fold: Ints, ridge: float) -> Floats:
-    """Scores of all options, those of each fold by a model of the others."""
-    scores = np.zeros(len(words.owner))
+def _scores(words: _Words, fold: Ints) -> Floats:
+    """Scores of all options with each of the :data:`RIDGES` (a row each), those of a fold by models of the others."""
+    scores = np.zeros((len(RIDGES), len(words.owner)))
     for k in range(FOLDS):
         mine = fold[words.owner] == k
         if mine.any() and not mine.all():
-            scores[mine] = words.scores(fold != k, mine, ridge)
+            scores[:, mine] = words.scores(fold != k, mine)
     return scores
 
 
@@ -191,8 +198,8 @@ class _Words:
         out: Floats = e / np.add.reduceat(e, self.starts)[self.owner]
         return out
 
-    def scores(self, shown: NDArray[np.bool_], asked: NDArray[np.bool_], ridge: float) -> Floats:
-        """Scores of the rows ``asked`` by a conditional logit of the questions ``shown``."""
+    def scores(self, shown: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Floats:
+        """Scores of the rows ``asked`` by conditional logits of the questions ``shown``, one for each ridge."""
         from scipy.optimize import minimize
 
         rows = shown[self.owner]
@@ -204,11 +211,15 @@ class _Words:
         y = np.zeros(mine.shape[0])
         y[part.right] = 1.0
 
-        def loss(w: Floats) -> tuple[float, Floats]:
+        def loss(w: Floats, ridge: float) -> tuple[float, Floats]:
             p = part.shares((mine @ w.astype(np.float32)).astype(np.float64))
             slope = (back @ (p - y).astype(np.float32)).astype(np.float64)
             return float(-np.log(np.maximum(p[part.right], LEAST)).sum() + ridge / 2 * (w @ w)), slope + ridge * w
 
-        best = minimize(loss, np.zeros(len(used)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-        out: Floats = self.matrix[asked][:, used] @ best.x  # type: ignore[index]
-        return out
+        posed = self.matrix[asked][:, used]  # type: ignore[index]
+        weights, out = np.zeros(len(used)), []
+        for ridge in RIDGES:
+            how = {"maxiter": STEPS}
+            weights = minimize(loss, weights, (ridge,), jac=True, method="L-BFGS-B", options=how).x
+            out.append(posed @ weights)
+        return np.array(out)
