@@ -55,8 +55,7 @@ class Thinned:
 
 
 def features(q: Question) -> list[list[str]]:
-    """For each option what may give it away: first its claim, then that beside others, things and words; an
-    order; its form."""
+    """For each option what may give it away: its claim first, then that beside others, things, words; order; form."""
     family = q.template.partition("/")[0]
     keys = option_keys(q)
     together = "; ".join(sorted(keys))
