@@ -10,117 +10,43 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.util
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench import IMPORTS, Row, peak_mb, show
+from bench import Row, peak_mb, show
 from numpy.typing import NDArray
+from perception_clips import Tally, films, row_of, share
+from perception_costs import memory, rendering, speed
 
 from fm_builders.boxes import iou
 from fm_builders.colours import coloured, thumbnail
 from fm_builders.contacts import find_contacts
 from fm_builders.material import Material
 from fm_builders.measured import write_measured
-from fm_builders.perceive import perceive, working_size
-from fm_builders.perception_models import detectors_of, long_side, model_ids
+from fm_builders.perceive import perceive
+from fm_builders.perception_models import model_ids
 from fm_builders.questions import KINDS, ask
-from fm_builders.recipe import Perception, load_recipe
-from fm_builders.simulate import RENDERED, SCENES
+from fm_builders.recipe import load_recipe
+from fm_builders.simulate import SCENES
 from fm_builders.simulate.film import Film, Seen, Touch
 from fm_builders.simulate.judge import Judge
 from fm_builders.simulate.score import Boxes, TrackScore, match, score_tracks
 from fm_builders.simulate.tables import LEAST_SHARE, Measured, measure
 from fm_builders.simulate.truth import Truth
 from fm_builders.simulate.write import encode_film
-from fm_hub.claims import tracks_of
 from fm_hub.errors import UserError
-from fm_hub.records import INTERPOLATED, Annotation, Clip, Contact, Question, Track
-from fm_hub.video import encode_clip, index_video, iter_frames, sample_times
+from fm_hub.records import INTERPOLATED, Annotation, Contact, Question, Track
+from fm_hub.video import index_video, sample_times
 
 MOST_A_KIND, MOST_A_CLIP = 12, 60
 PARTS = ("truth", "jitter", "copypaste", "speed", "memory", "scenes")
-
-
-@dataclass
-class Tally:
-    """Right and wrong, and what was wrong."""
-
-    keys: Counter[bool] = field(default_factory=Counter)
-    distractors: Counter[bool] = field(default_factory=Counter)
-    counts: Counter[bool] = field(default_factory=Counter)
-    unjudged: int = 0
-    told: Counter[str] = field(default_factory=Counter)
-    silent: Counter[str] = field(default_factory=Counter)
-    wrong: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, question: Question, judge: Judge, where: str, phantoms: frozenset[str] = frozenset()) -> None:
-        """Hold every option of a question against the judge; a claim about a track that is nothing is wrong."""
-        for i, option in enumerate(question.options):
-            key = i == question.answer
-            holds = judge.holds(option.claim)
-            if tracks_of(option.claim) & phantoms:
-                holds = not key
-            self.told[option.claim.predicate] += 1
-            if holds is None:
-                self.unjudged += 1
-                self.silent[option.claim.predicate] += 1
-                continue
-            right = holds == key
-            (self.keys if key else self.distractors)[right] += 1
-            if key and question.kind == "count":
-                self.counts[right] += 1
-            if not right:
-                self.wrong[f"{option.claim.predicate} {'key' if key else 'distractor'}"] += 1
-                text = f"{where} {option.claim.predicate} {option.claim.args} {option.claim.t0}-{option.claim.t1}"
-                self.examples.append(f"{text} margin {option.margin:.1f}")
-
-    @property
-    def judged_share(self) -> float:
-        """Percent of the options of which the judge says something."""
-        return 100.0 * (1 - self.unjudged / max(sum(self.told.values()), 1))
-
-
-def share(counter: Counter[bool]) -> float:
-    """Percent right; 100 of nothing."""
-    total = counter[True] + counter[False]
-    return 100.0 * counter[True] / total if total else 100.0
-
-
-def scenes() -> list[str]:
-    """The scenes that can be shot here."""
-    rendered = importlib.util.find_spec("mujoco") is not None
-    if not rendered:
-        sys.stderr.write("MuJoCo is not installed (extra: simulate): copypaste alone\n")
-    return [*(RENDERED if rendered else ()), "copypaste"]
-
-
-def films(seed: int) -> Iterator[Film]:
-    """Films without end, one scene after the other."""
-    makers = [SCENES.load(name) for name in scenes()]
-    number = 0
-    while True:
-        for maker in makers:
-            yield maker(seed, number)
-        number += 1
-
-
-def row_of(film: Film, clip_id: str, sha256: str = "0" * 64) -> Clip:
-    """The row of a clip that lies in no dataset."""
-    n, wide, high = len(film.times), *film.size
-    facts: dict[str, Any] = {"t0": 0.0, "t1": film.seconds, "copied": True, "fps": 20.0, "width": wide, "height": high}
-    more: dict[str, Any] = {"n_frames": n, "duration": film.seconds + 0.05, "camera": "static", "split": "test"}
-    return Clip(clip_id, clip_id, f"videos/{clip_id}.mp4", sha256, **facts, **more, status="ok")
 
 
 def questions(a: Annotation) -> list[Question]:
@@ -397,83 +323,6 @@ def on_pixels(chosen: argparse.Namespace) -> list[Row]:
         Row("camera: median flow error", float(np.median(errors)) if errors else 99.0, "px", "<=", 0.05),
         Row("camera: wrong class", 100 - share(classes), "%", "<=", 2),
     ]
-
-
-def speed(chosen: argparse.Namespace) -> list[Row]:
-    """CPU of perceiving against that of decoding and the detectors alone, on the same frames; the better of three."""
-    film = SCENES.load("copypaste")(chosen.seed, 0)
-    look = Perception()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.mp4"
-        encode_clip((s.image for s in film.shoot(True) if s.image is not None), film.times.tolist(), path)
-        index = index_video(path)
-        _, t = sample_times(index, 10.0)
-        perceive(index, t[:5], "warm", "warm", look)
-        ratios = []
-        for _ in range(3):
-            start = time.process_time()
-            perceive(index, t, "c", "a", look)
-            ours = time.process_time() - start
-            eyes = detectors_of(look.detectors, look.settings)
-            small = working_size((index.width, index.height), min(look.max_side, long_side(look)))
-            start = time.process_time()
-            for _, frame in iter_frames(index, t.tolist(), size=small):
-                for eye in eyes:
-                    eye.detect(frame)
-            ratios.append(ours / (time.process_time() - start))
-    return [Row("annotate over bare decoding and forwards", min(ratios), "x", "<=", 1.15)]
-
-
-MEMORY = """
-import sys
-from pathlib import Path
-import numpy as np
-from bench import peak_mb
-from fm_builders.build import build
-from fm_builders.recipe import load_recipe
-from fm_builders.sources import find_sources
-from fm_hub.video import encode_clip
-seconds, folder = int(sys.argv[1]), Path(sys.argv[2])
-random = np.random.default_rng(0)
-field = np.kron(random.integers(40, 215, (40, 60, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
-frames = (field[(i * 2) % 200 :][:240, (i * 3) % 400 :][:, :320] for i in range(seconds * 10))
-encode_clip(frames, [i / 10 for i in range(seconds * 10)], folder / "source.mp4", crf=30)
-recipe = load_recipe("default")
-recipe = recipe.model_copy(update={"perception": recipe.perception.model_copy(update={"detectors": ("nanodet",)})})
-build(find_sources([str(folder / "source.mp4")]), recipe, folder / "out", engine="inline")
-print(peak_mb())
-"""
-
-
-def memory(chosen: argparse.Namespace) -> list[Row]:
-    """Peak memory of one process that builds from 10 s, and from 10 minutes (``--minutes``), of video."""
-    peaks = []
-    for seconds in (10, round(chosen.minutes * 60)):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-c", MEMORY, str(seconds), folder]
-            out = subprocess.run(
-                command, check=True, capture_output=True, text=True, env={**os.environ, **IMPORTS}
-            ).stdout
-        peaks.append(float(out.split()[-1]))
-    print(f"\npeak memory: {peaks[0]:.0f} MB of 10 s, {peaks[1]:.0f} MB of {chosen.minutes:g} min")
-    return [Row(f"memory of {chosen.minutes:g} min over 10 s of video", peaks[1] / peaks[0], "x", "<=", 1.1)]
-
-
-def rendering(chosen: argparse.Namespace) -> list[Row]:
-    """Frames rendered, measured and encoded a second of CPU, the median over clips of every rendered scene."""
-    rates = []
-    for name in scenes()[:-1]:
-        for number in range(2):
-            film = SCENES.load(name)(chosen.seed, number)
-            with tempfile.TemporaryDirectory() as folder:
-                start = time.process_time()
-                images = (s.image for s in film.shoot(True) if s.image is not None)
-                encode_film(film, images, Path(folder) / "x.mp4")
-                rates.append(len(film.times) / (time.process_time() - start))
-        print(f"  {name}: {np.mean(rates[-2:]):.0f} frames a CPU second")
-    return (
-        [Row("rendered and encoded at 320x240", float(np.median(rates)), "frames/s/core", ">=", 150)] if rates else []
-    )
 
 
 def main() -> None:
