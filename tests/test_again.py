@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fm_builders import again
 from fm_builders.again import looked_again
+from fm_builders.again.steady import steadied
 from fm_builders.boxes import iou
 from fm_builders.detectors import Detections
 from fm_builders.detectors.movenet import persons
@@ -77,8 +79,8 @@ def sees(score: float, where: Callable[[Pixels], NDArray[np.bool_]] | None = Non
     return see
 
 
-def look(tracks: list[Track], frames: list[Pixels], see: See) -> list[Track]:
-    return looked_again(tracks, T[: len(frames)], np.ones(2), frames, see)
+def look(tracks: list[Track], frames: list[Pixels], see: See, *, still: bool = False) -> list[Track]:
+    return looked_again(tracks, T[: len(frames)], np.ones(2), frames, see, still=still)
 
 
 def overlap(found: Track, frame: int, truth: list[float]) -> float:
@@ -108,6 +110,78 @@ def test_who_came_in_late_is_found_before_the_first_sight() -> None:
     (after,) = look([track(range(19, COUNT), xs)], film(xs), sees(0.2))
     assert after.frame[0] == 0
     assert min(overlap(after, f, box(xs[f])) for f in range(19)) >= 0.6
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_of_who_comes_in_pixels_alone_say_what_is_to_be_seen(still: bool) -> None:  # noqa: FBT001 - parametrised
+    """A leg comes first: of the body at the edge the lower half alone; no detector sees it. A moving view says nothing.
+
+    The body came from the left at 5 pixels a frame and was seen from where it was clear of the edge.
+    """
+    xs = [-32.0 + 5 * f for f in range(COUNT)]
+    frames = film(xs)
+    for f in range(8):
+        frames[f][80:110] = WALL[80:110]
+    first = min(f for f in range(COUNT) if xs[f] > 8)
+    (after,) = look([track(range(first, COUNT), xs)], frames, sees(0.0, lambda part: part[..., 0] > 255), still=still)
+    cut = [f for f in range(8) if SIDE / 3 <= xs[f] + SIDE]
+    assert len(cut) >= 3
+    if not still:
+        assert after.frame[0] > cut[-1] - 1
+        return
+    halves = [[0.0, 110.0, xs[f] + SIDE, 140.0] for f in cut]
+    assert min(overlap(after, f, half) for f, half in zip(cut, halves, strict=True)) >= 0.7
+    assert set(after.state[after.frame < first]) == {INTERPOLATED}
+
+
+def test_before_a_still_view_a_straight_line_gets_the_size_that_is_there() -> None:
+    """Between two sights of half the width the body is as wide as ever; its pixels say so, those of another do not."""
+    xs = [float(20 + 5 * f) for f in range(COUNT)]
+    frames = film(xs)
+    before = track([*range(18), *range(20, COUNT)], xs)
+    bbox = before.bbox.copy()
+    for f in (17, 18, 19, 20):
+        bbox[f, 2] = bbox[f, 0] + 0.6 * SIDE
+    before = replace(before, bbox=bbox)
+    (after,) = look([before], frames, sees(0.0, lambda part: part[..., 0] > 255), still=True)
+    assert all(overlap(after, f, box(xs[f])) >= 0.85 for f in (18, 19))
+    assert np.array_equal(after.bbox[[17, 20]], before.bbox[[17, 20]])
+    near = track(range(COUNT), xs, "b")
+    (same, _) = look([before, near], frames, sees(0.0, lambda part: part[..., 0] > 255), still=True)
+    assert np.array_equal(same.bbox, before.bbox)
+
+
+def upright(tops: Sequence[float], heights: Sequence[float]) -> Track:
+    """A track whose boxes begin at these tops and are that tall."""
+    plain = track(range(COUNT), [100.0] * COUNT)
+    y = np.array([tops, np.add(tops, heights)]).T
+    return replace(plain, bbox=np.array([[100.0, a, 130.0, b] for a, b in y], np.float32))
+
+
+def test_half_a_body_under_the_same_head_is_made_whole() -> None:
+    tops, heights = np.linspace(40, 60, COUNT), np.full(COUNT, 60.0)
+    heights[[15, 16, 25]] = 32, 30, 84
+    after = steadied(upright(tops, heights), 180.0)
+    assert after.bbox[[15, 16, 25], 3] == pytest.approx(tops[[15, 16, 25]] + 60, abs=1)
+    assert (after.state[[15, 16, 25]] == INTERPOLATED).all()
+    assert (np.delete(after.state, [15, 16, 25]) == VISIBLE).all()
+
+
+@pytest.mark.parametrize("what", ["crouches", "sinks", "at the edge", "first and last"])
+def test_who_is_shorter_for_another_reason_is_left_alone(what: str) -> None:
+    """The head comes down too; the height changes for good; the edge cuts the legs; no sights around."""
+    tops, heights = np.full(COUNT, 100.0), np.full(COUNT, 60.0)
+    if what == "crouches":
+        tops[18:21], heights[18:21] = 130.0, 30.0
+    elif what == "sinks":
+        tops, heights = np.linspace(90, 130, COUNT), np.linspace(70, 30, COUNT)
+    elif what == "at the edge":
+        tops[:], heights[20] = 120.0, 60.0
+        heights[:20], heights[21:] = 20.0, 20.0
+    else:
+        heights[[0, -1]] = 30.0
+    before = upright(tops, heights)
+    assert steadied(before, 180.0) is before
 
 
 def test_a_long_gap_is_filled_where_someone_is_seen() -> None:

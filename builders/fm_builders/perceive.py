@@ -137,7 +137,8 @@ def _found(
         tracks, keypoints, _ = _numbered(own_movers(tracks, UNKNOWN, t), keypoints, [], clip_id, artifact)
     if again is not None and kept:
         scale = np.array(size, np.float64) / (kept[0].shape[1], kept[0].shape[0])
-        completed = looked_again(tracks, t, scale, kept, again.people_in)
+        still = camera.label == "static"
+        completed = looked_again(tracks, t, scale, kept, again.people_in, still=still)
         tracks, keypoints, _ = _numbered(completed, keypoints, [], clip_id, artifact)
     masks: list[Masks] = []
     if follower is not None and look.objects is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.again.places import Found, Look, Person, Walk, between, beyond
+from fm_builders.again.steady import steadied
+from fm_builders.again.still import Still
+from fm_builders.boxes import iou
 from fm_builders.detectors import Detections
 from fm_builders.trackers.assemble import run_of
 from fm_hub.records import INTERPOLATED, VISIBLE, Track
@@ -31,6 +34,7 @@ FEWEST = 8  # sights that make a track sure
 LONG = 3  # frames from one sight to the next from which a gap is looked into: one frame between is as interpolated
 AT_ONCE = 4  # looks that share a forward pass
 ONE_VIEW, TINY = 0.5, (32, 18)  # correlation of two tiny grey frames below which another shot begins, and their size
+FITS = 0.4  # IoU with the box that was expected, of what is not background
 A_FRAME = 0.5  # forward passes a frame of the clip, at most
 
 Pixels = NDArray[np.uint8]
@@ -39,20 +43,32 @@ See = Callable[[Sequence[Pixels]], Sequence[Detections]]
 
 
 def looked_again(
-    tracks: Sequence[Track], t: NDArray[np.float64], scale: Floats, frames: Sequence[Pixels], see: See
+    tracks: Sequence[Track],
+    t: NDArray[np.float64],
+    scale: Floats,
+    frames: Sequence[Pixels],
+    see: See,
+    *,
+    still: bool,
 ) -> list[Track]:
     """The tracks, those of people completed where a second look finds them; nothing else is changed.
 
     ``frames`` are the clip's, uint8 RGB (H, W, 3), small, ``t`` (N,) their times; ``scale`` (2,) is how many pixels of
-    the clip one of theirs is. ``see`` says what a detector sees in parts of them.
+    the clip one of theirs is. ``see`` says what a detector sees in parts of them; ``still``: the view does not move.
     """
     if not frames:
         return list(tracks)
     people, cuts = [track for track in tracks if track.label == "person"], _cuts(frames)
     found: dict[str, list[Found]] = {track.track_id: [] for track in people}
-    walks = [walk for track in people for walk in _walks(track, people, frames, cuts, scale, found[track.track_id])]
+    before = Still(frames, _may_be(people, scale, len(frames))) if still and not cuts else None
+    walks = [
+        walk for track in people for walk in _walks(track, people, frames, cuts, before, scale, found[track.track_id])
+    ]
     _walk(walks, frames, see, math.ceil(A_FRAME * len(frames)))
-    return [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
+    whole = [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
+    high = frames[0].shape[0] * float(scale[1])
+    whole = [steadied(x, high) if x.label == "person" else x for x in whole]
+    return _refined(whole, frames, scale) if before is not None else whole
 
 
 def _walks(
@@ -60,6 +76,7 @@ def _walks(
     people: Sequence[Track],
     frames: Sequence[Pixels],
     cuts: frozenset[int],
+    still: Still | None,
     scale: Floats,
     found: list[Found],
 ) -> list[Walk]:
@@ -69,7 +86,7 @@ def _walks(
         return []
     at = track.frame[seen].tolist()
     boxes = dict(zip(at, track.bbox[seen] / np.tile(scale, 2), strict=True))
-    person = Person(at, boxes, _others(track, people, scale), frames, cuts)
+    person = Person(at, boxes, _boxes([x for x in people if x is not track], scale), frames, cuts, still)
     gaps = [gap for gap in pairwise(at) if gap[1] - gap[0] >= LONG]
     inside = [between(person, gap, frame, found) for gap in gaps for frame in range(gap[0] + 1, gap[1])]
     return [beyond(person, -1, found), beyond(person, 1, found), *inside]
@@ -91,13 +108,22 @@ def _cuts(frames: Sequence[Pixels]) -> frozenset[int]:
     return frozenset((np.flatnonzero((alike < ONE_VIEW) & varied[1:] & varied[:-1]) + 1).tolist())
 
 
-def _others(track: Track, people: Sequence[Track], scale: Floats) -> dict[int, Floats]:
-    """The boxes (N, 4) of other people in each frame in which there are some."""
+def _boxes(people: Iterable[Track], scale: Floats, most: int = VISIBLE) -> dict[int, Floats]:
+    """The boxes (N, 4) of people in each frame in which there are some, in states up to ``most``."""
     boxes: dict[int, list[Floats]] = {}
     for one in people:
-        if one is not track:
-            for k in np.flatnonzero(one.state == VISIBLE):
-                boxes.setdefault(int(one.frame[k]), []).append(one.bbox[k] / np.tile(scale, 2))
+        for k in np.flatnonzero(one.state <= most):
+            boxes.setdefault(int(one.frame[k]), []).append(one.bbox[k] / np.tile(scale, 2))
+    return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
+
+
+def _may_be(people: Iterable[Track], scale: Floats, count: int) -> dict[int, Floats]:
+    """The boxes (N, 4) in each of ``count`` frames where people are, or may be: who was lost may stand there still."""
+    boxes: dict[int, list[Floats]] = {}
+    for one in people:
+        around = zip(np.clip(np.arange(count) - one.frame[0], 0, len(one.frame) - 1), range(count), strict=True)
+        for k, frame in around:
+            boxes.setdefault(frame, []).append(one.bbox[k] / np.tile(scale, 2))
     return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
 
 
@@ -132,3 +158,26 @@ def _completed(track: Track, found: Sequence[Found], t: NDArray[np.float64], sca
     run = run_of(np.array(at), boxes, scores, t)
     run.state[(run.state == VISIBLE) & ~np.isin(run.frame, track.frame[seen])] = INTERPOLATED
     return replace(track, **run._asdict())
+
+
+def _refined(tracks: Sequence[Track], frames: Sequence[Pixels], scale: Floats) -> list[Track]:
+    """The tracks, with boxes of people that were only led to (state 1) fitted to what is not background there."""
+    people = [track for track in tracks if track.label == "person"]
+    still = Still(frames, _may_be(people, scale, len(frames)))
+    return [_fitted(x, people, still, scale) if x.label == "person" else x for x in tracks]
+
+
+def _fitted(track: Track, people: Sequence[Track], still: Still, scale: Floats) -> Track:
+    others = _boxes([x for x in people if x is not track], scale, INTERPOLATED)
+    boxes = track.bbox / np.tile(scale, 2)
+    better: dict[int, Floats] = {}
+    for k in np.flatnonzero(track.state == INTERPOLATED).tolist():
+        frame = int(track.frame[k])
+        part = still.part(frame, boxes[k], others.get(frame, np.empty((0, 4))))
+        if part is not None and float(iou(part[None], boxes[k][None])[0, 0]) >= FITS:
+            better[k] = part * np.tile(scale, 2)
+    if not better:
+        return track
+    bbox = track.bbox.copy()
+    bbox[list(better)] = np.array(list(better.values()))
+    return replace(track, bbox=bbox)

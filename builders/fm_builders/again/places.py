@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_builders.again.still import Still
 from fm_builders.again.template import Template
 from fm_builders.boxes import area, clipped, iou
 from fm_builders.detectors import Detections
@@ -22,7 +23,7 @@ FITTED, FEWEST, OLDEST = 6, 3, 8  # sights that a velocity comes of, at most and
 STEADY = 0.6  # of a velocity that stays when a new place is found
 SURE = 5  # sights in one shot that make a person sure there
 MOST, MISSES = 30, 5  # frames beyond an end; frames without a sight after which it ends
-LEAST_INSIDE = 0.2  # share of the body in the frame
+LEAST_INSIDE, LEAST_SEEN, WHOLE = 0.1, 0.2, 0.98  # share of the body in the frame; for a detector; if it is not cut
 APART = 0.3  # IoU with another person's box from which nobody can be told there
 REACH, LEAST_REACH = 0.25, 4.0  # of the size, and pixels: how far pixels are looked for
 SQUARE = 2.4  # side of what the detector is shown, in the longer sides of the person
@@ -68,6 +69,7 @@ class Person:
     others: Mapping[int, Floats]  # (N, 4) by frame
     frames: Sequence[Pixels]
     cuts: frozenset[int] = frozenset()  # frames that begin another shot
+    still: Still | None = None  # where the view does not move
 
     def clash(self, frame: int, box: Floats) -> bool:
         """Whether another one is so near that a box could be theirs."""
@@ -185,8 +187,10 @@ def beyond(person: Person, way: int, found: list[Found]) -> Walk:
         if missed > MISSES or not 0 <= frame < len(person.frames) or body.inside(place) < LEAST_INSIDE:
             break
         seen = None
-        if not person.clash(frame, body.box(place)):
+        if body.inside(place) >= LEAST_SEEN and not person.clash(frame, body.box(place)):
             seen = yield from _seen(person, body, frame, place, velocity, missed)
+        if seen is None:
+            seen = _at_edge(person, body, frame, place)
         if seen is None:
             missed += 1
             continue
@@ -194,6 +198,14 @@ def beyond(person: Person, way: int, found: list[Found]) -> Walk:
         velocity = STEADY * velocity + (1 - STEADY) * (middle - last) / (missed + 1)
         place, last, missed = middle, middle, 0
         found.append(one)
+
+
+def _at_edge(person: Person, body: _Body, frame: int, place: Floats) -> tuple[Floats, Found] | None:
+    """What is seen of a body that the frame's edge cuts, and no detector knows: what is not background there."""
+    if person.still is None or body.inside(place) >= WHOLE:
+        return None
+    part = person.still.part(frame, body.box(place), person.others.get(frame, np.empty((0, 4))))
+    return None if part is None else (place, Found(frame, part, 0.0))
 
 
 def between(person: Person, gap: tuple[int, int], frame: int, found: list[Found]) -> Walk:
@@ -228,7 +240,7 @@ def _seen(
     alike_at, alike = body.template.find(person.frames[frame], place, body.reach(missed))
     there = yield body.square(frame, place)
     expected, pixel_box = body.box(place), body.box(alike_at)
-    cut = body.inside(place) < 0.98
+    cut = body.inside(place) < WHOLE
     boxes, score = there.bbox.astype(np.float64), there.score.astype(np.float64)
     overlap = iou(boxes, expected[None])[:, 0]
     agrees = iou(boxes, pixel_box[None])[:, 0]
