@@ -32,9 +32,10 @@ FAINT, ALIKE, LITTLE_ALIKE = 0.04, 0.5, 0.4  # the same, where pixels say so too
 SAME, SAME_AT_EDGE = 0.45, 0.3  # IoU with the expected box
 LEAPS, FAR = 0.12, 1.2  # score of one who is not there but near, and sizes away
 GROWTH = 1.5  # of the side
-SURE_PIXELS, SURE_MOVING, MOVING = 0.8, 0.6, 0.15  # likeness enough alone, and of what moves (sizes a frame)
+SURE_PIXELS, SURE_MOVING, MOVING = 0.7, 0.6, 0.15  # likeness enough alone, and of what moves (sizes a frame)
+SURE_BARE = 0.65  # the same, of whom another hides in part
 SAME_COLOURS = 0.85  # likeness of colours (Bhattacharyya) that who is found must have: 9 of 10 right ones have 0.9
-OTHERS = 0.6  # IoU from which a box is another's
+OTHERS = 0.5  # IoU from which a box is another's
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -187,7 +188,9 @@ def beyond(person: Person, way: int, found: list[Found]) -> Walk:
         if missed > MISSES or not 0 <= frame < len(person.frames) or body.inside(place) < LEAST_INSIDE:
             break
         seen = None
-        if body.inside(place) >= LEAST_SEEN and not person.clash(frame, body.box(place)):
+        if person.clash(frame, body.box(place)):
+            seen = _behind(person, body, frame, place, missed)
+        elif body.inside(place) >= LEAST_SEEN:
             seen = yield from _seen(person, body, frame, place, velocity, missed)
         if seen is None:
             seen = _at_edge(person, body, frame, place)
@@ -198,6 +201,13 @@ def beyond(person: Person, way: int, found: list[Found]) -> Walk:
         velocity = STEADY * velocity + (1 - STEADY) * (middle - last) / (missed + 1)
         place, last, missed = middle, middle, 0
         found.append(one)
+
+
+def _behind(person: Person, body: _Body, frame: int, place: Floats, missed: int) -> tuple[Floats, Found] | None:
+    """What is seen of a body of which another's box hides a part: the rest of it, by its pixels alone."""
+    at, alike = body.template.find(person.frames[frame], place, body.reach(missed))
+    box = body.box(at)
+    return (at, Found(frame, box, 0.0)) if alike >= SURE_BARE and person.free(frame, box) else None
 
 
 def _at_edge(person: Person, body: _Body, frame: int, place: Floats) -> tuple[Floats, Found] | None:
@@ -220,8 +230,9 @@ def between(person: Person, gap: tuple[int, int], frame: int, found: list[Found]
         return
     ends = [body.middle(person.boxes[f]) for f in gap]
     place = ends[0] + (ends[1] - ends[0]) * (frame - before) / (after - before)
-    seen = None
-    if not person.clash(frame, body.box(place)):
+    if person.clash(frame, body.box(place)):
+        seen = _behind(person, body, frame, place, 0)
+    else:
         seen = yield from _seen(person, body, frame, place, None, 0)
     if seen is not None:
         found.append(seen[1])
