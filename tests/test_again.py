@@ -113,7 +113,7 @@ def test_who_came_in_late_is_found_before_the_first_sight() -> None:
 
 
 @pytest.mark.parametrize("still", [True, False])
-def test_of_who_comes_in_pixels_alone_say_what_is_to_be_seen(still: bool) -> None:  # noqa: FBT001 - parametrised
+def test_of_who_comes_in_pixels_alone_say_what_is_to_be_seen(still: bool) -> None:
     """A leg comes first: of the body at the edge the lower half alone; no detector sees it. A moving view says nothing.
 
     The body came from the left at 5 pixels a frame and was seen from where it was clear of the edge.
@@ -124,7 +124,7 @@ def test_of_who_comes_in_pixels_alone_say_what_is_to_be_seen(still: bool) -> Non
         frames[f][80:110] = WALL[80:110]
     first = min(f for f in range(COUNT) if xs[f] > 8)
     (after,) = look([track(range(first, COUNT), xs)], frames, sees(0.0, lambda part: part[..., 0] > 255), still=still)
-    cut = [f for f in range(8) if SIDE / 3 <= xs[f] + SIDE]
+    cut = [f for f in range(8) if xs[f] + SIDE >= SIDE / 3]
     assert len(cut) >= 3
     if not still:
         assert after.frame[0] > cut[-1] - 1
@@ -149,6 +149,18 @@ def test_before_a_still_view_a_straight_line_gets_the_size_that_is_there() -> No
     near = track(range(COUNT), xs, "b")
     (same, _) = look([before, near], frames, sees(0.0, lambda part: part[..., 0] > 255), still=True)
     assert np.array_equal(same.bbox, before.bbox)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_who_stands_half_behind_another_is_known_by_their_pixels(there: bool) -> None:
+    """No detector can tell the two there; what is like the person keeps them, and nothing is kept where it is gone."""
+    before, other = track(range(20), [100.0] * COUNT), track(range(COUNT), [115.0] * COUNT, "b")
+    frames = film([100.0] * 20 + [100.0 if there else None] * 20)
+    after, _ = look([before, other], frames, sees(0.0, lambda part: part[..., 0] > 255))
+    assert after.frame[-1] == (COUNT - 1 if there else 19)
+    if there:
+        assert set(after.state[20:]) == {INTERPOLATED}
+        assert min(overlap(after, f, box(100.0)) for f in range(20, COUNT)) >= 0.8
 
 
 def upright(tops: Sequence[float], heights: Sequence[float]) -> Track:

@@ -4,7 +4,8 @@ A person who is small, cut by the edge or half covered gets scores that mean not
 the frame in which someone is overlooked 0.1 or more in two of three looks, and one of fifty other parts. So once the
 tracks are known, the places where a sure one should go on, before its first sight, after its last one and between two
 of them, are enlarged and shown to the detector again, four at a time. What is found fits the way, the size and the
-pixels of the track, is nobody else's, and has state 1: claims do not rest on it.
+pixels of the track, is nobody else's, and has state 1: claims do not rest on it. Before a still view the boxes of
+state 1 are fitted to what is not background, and sights of half a body (:mod:`.steady`) get its whole height.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ not what is there. The background of a place is the median of frames in which no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ AT_EDGE = 3.0  # pixels from the frame's edge within which nobody ends
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Grey = NDArray[np.int16]
 
 
 class Still:
@@ -42,46 +44,71 @@ class Still:
 
         What lies in the boxes of ``others`` (N, 4) may be theirs, and counts for nothing.
         """
-        import cv2
-
         high, wide = self.frames[0].shape[:2]
-        around = max(LEAST_AROUND, AROUND * float((place[2:] - place[:2]).max()))
-        grown = np.clip(place + [-around, -around, around, around], 0, [wide, high] * 2)
-        x1, y1, x2, y2 = (int(v) for v in (*np.floor(grown[:2]), *np.ceil(grown[2:])))
-        ratio = min(1.0, SIDE / max(x2 - x1, y2 - y1))
-        size = max(4, round((x2 - x1) * ratio)), max(4, round((y2 - y1) * ratio))
-        scale = np.array([size[0] / (x2 - x1), size[1] / (y2 - y1)] * 2)
-
-        def inside(boxes: Floats) -> Mask:
-            """Which pixels of what is compared lie in one of these boxes of the frame."""
-            mask = np.zeros(size[::-1], bool)
-            for box in (boxes - [x1, y1, x1, y1]) * scale:
-                a, b, c, d = (max(0, int(v)) for v in (*np.floor(box[:2]), *np.ceil(box[2:])))
-                mask[b:d, a:c] = True
-            return mask
-
-        def picture(at: int) -> NDArray[np.int16]:
-            small = cv2.resize(self.frames[at][y1:y2, x1:x2], size, interpolation=cv2.INTER_AREA)
-            return cv2.GaussianBlur(small, (3, 3), 0).astype(np.int16)
-
+        window = _window(place, wide, high)
         those = np.unique(np.linspace(0, len(self.frames) - 1, FRAMES).round().astype(int))
         those = those[np.abs(those - frame) >= APART]
-        here, none = inside(place[None]), np.empty((0, 4))
-        free = np.array([~inside(_spare(self.people.get(int(f), none))) for f in those], bool).reshape(-1, *here.shape)
-        known = (free.sum(0) >= FEWEST) & ~inside(others)
+        here, none = window.inside(place[None]), np.empty((0, 4))
+        taken = [window.inside(_spare(self.people.get(int(f), none))) for f in those]
+        free = ~np.array(taken, bool).reshape(-1, *here.shape)
+        known = (free.sum(0) >= FEWEST) & ~window.inside(others)
         if not here.any() or known[here].mean() < KNOWN:
             return None
-        background, spread = _background(np.stack([picture(f) for f in those]), free)
-        differs = (np.abs(picture(frame) - background) > NOISE + SPREADS * spread).any(2) & known
+        background, spread = _background(np.stack([window.picture(self.frames[f]) for f in those]), free)
+        differs = (np.abs(window.picture(self.frames[frame]) - background) > NOISE + SPREADS * spread).any(2) & known
         mask = _pieces(differs, here)
         if mask.sum() < LEAST * here.sum():
             return None
-        ys, xs = np.nonzero(mask)
-        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) / scale + [x1, y1, x1, y1]
-        ends = np.array([0.0, 0.0, wide, high])
+        box, ends = window.around(mask), np.array([0.0, 0.0, wide, high])
         box = np.where((np.abs(box - ends) <= AT_EDGE) & (np.abs(place - ends) <= AT_EDGE), ends, box)
         seen: Floats = clipped(box[None], wide, high)[0].astype(np.float64)
         return seen
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of frames that is compared, whole pixels ``corner`` (x1, y1, x2, y2), and its size (W, H) then."""
+
+    corner: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+    @property
+    def scale(self) -> Floats:
+        """Pixels compared for one of the frame, of x1, y1, x2, y2."""
+        x1, y1, x2, y2 = self.corner
+        return np.array([self.size[0] / (x2 - x1), self.size[1] / (y2 - y1)] * 2)
+
+    def inside(self, boxes: Floats) -> Mask:
+        """Which pixels (H, W) lie in one of these boxes (N, 4) of the frame."""
+        mask = np.zeros(self.size[::-1], bool)
+        for box in (boxes - np.tile(self.corner[:2], 2)) * self.scale:
+            x1, y1, x2, y2 = (max(0, int(v)) for v in (*np.floor(box[:2]), *np.ceil(box[2:])))
+            mask[y1:y2, x1:x2] = True
+        return mask
+
+    def around(self, mask: Mask) -> Floats:
+        """The box (4,) of the frame around what is set in a ``mask`` (H, W)."""
+        ys, xs = np.nonzero(mask)
+        inside = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
+        box: Floats = inside / self.scale + np.tile(self.corner[:2], 2)
+        return box
+
+    def picture(self, frame: Pixels) -> Grey:
+        """What is compared, (H, W, 3)."""
+        import cv2
+
+        x1, y1, x2, y2 = self.corner
+        small = cv2.resize(frame[y1:y2, x1:x2], self.size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.GaussianBlur(small, (3, 3), 0), np.int16)
+
+
+def _window(place: Floats, wide: int, high: int) -> _Window:
+    """What is compared for a place (4,) of a frame: it and its surroundings."""
+    around = max(LEAST_AROUND, AROUND * float((place[2:] - place[:2]).max()))
+    grown = np.clip(place + np.array([-around, -around, around, around]), 0, [wide, high] * 2)
+    x1, y1, x2, y2 = (int(v) for v in (*np.floor(grown[:2]), *np.ceil(grown[2:])))
+    ratio = min(1.0, SIDE / max(x2 - x1, y2 - y1))
+    return _Window((x1, y1, x2, y2), (max(4, round((x2 - x1) * ratio)), max(4, round((y2 - y1) * ratio))))
 
 
 def _spare(boxes: Floats) -> Floats:
@@ -89,14 +116,18 @@ def _spare(boxes: Floats) -> Floats:
     return np.concatenate([boxes[:, :2] - sides, boxes[:, 2:] + sides], 1)
 
 
-def _background(pictures: NDArray[np.int16], free: Mask) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The median (H, W, 3) of the ``pictures`` (N, H, W, 3) where they are ``free`` (N, H, W), and that of what is off."""
+def _background(pictures: Grey, free: Mask) -> tuple[Grey, Grey]:
+    """The median (H, W, 3) of ``pictures`` (N, H, W, 3) where they are ``free`` (N, H, W), and how far they are off it.
+
+    Medians both, because some of few pictures may show someone of whom nobody knows.
+    """
     place = np.broadcast_to((free.sum(0) // 2)[None, ..., None], (1, *pictures.shape[1:]))
     place = np.minimum(place, len(pictures) - 1)
 
-    def median(values: NDArray[np.int16]) -> NDArray[np.int16]:
+    def median(values: Grey) -> Grey:
         ordered = np.sort(np.where(free[..., None], values, np.int16(255)), axis=0)
-        return np.take_along_axis(ordered, place, 0)[0]
+        middle: Grey = np.take_along_axis(ordered, place, 0)[0]
+        return middle
 
     one = median(pictures)
     return one, median(np.abs(pictures - one))
