@@ -20,6 +20,7 @@ from fm_builders.questions.order import events_of, turn_of, way_of
 from fm_hub.claims import Proposals
 from fm_hub.claims.body import GESTURES, REPEATING
 from fm_hub.claims.company import FORMATIONS
+from fm_hub.claims.events import BORDERS
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
 from fm_hub.claims.view import VIEWS
@@ -157,7 +158,7 @@ def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:
             claims = m.words("region", {**given, "at": at}, corners, span, "image")
             yield _Line("location", f"region_{at}", args, claims, span)
     for event in ("enters", "leaves"):
-        sides = [{**given, "side": s} for s in ("left", "right", "top", "bottom")]
+        sides = [{**given, "side": s} for s in BORDERS]
         claims = m.each(event, sides, m.whole, "image")
         yield _Line("location", event, args, claims, m.whole)
     if still and not m.handled(track):

@@ -17,8 +17,10 @@ from fm_hub.claims.verdict import DECIDED, UNCHECKED, Verdict, affirmed, agree, 
 from fm_hub.claims.window import MIN_SAMPLES, Window
 from fm_hub.records import Claim, Floats
 
-__all__ = ["EVENTS", "actor_of", "before", "enters", "leaves", "pauses", "starts", "stops"]
+__all__ = ["BORDERS", "EVENTS", "actor_of", "before", "enters", "leaves", "pauses", "starts", "stops"]
 
+BORDERS = ("left", "right", "top", "bottom")
+"""Sides of the frame, over which things come and go."""
 TIME_TOLERANCE = 0.2
 START_SPEED = 0.05
 Args = Mapping[str, Any]

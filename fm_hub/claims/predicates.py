@@ -40,7 +40,6 @@ def _worded(words: Table, args: Mapping[str, tuple[Any, ...]]) -> Predicate:
 
 
 _TEXT, _NUMBER, _COUNT, _FLAG, _TABLE = (str,), (float,), (int,), (bool,), (dict,)
-_SIDE = ("left", "right", "top", "bottom")
 _WORDS = tuple(one.DIRECTIONS)
 _ROUND = ("clockwise", "anticlockwise")
 _TRACK = {"track": _TEXT}
@@ -72,8 +71,8 @@ PREDICATES: dict[str, Predicate] = {
     "starts": Predicate(events.starts, _TRACK),
     "stops": Predicate(events.stops, _TRACK),
     "pauses": Predicate(events.pauses, _TRACK),
-    "enters": Predicate(events.enters, {**_TRACK, "side": _SIDE}),
-    "leaves": Predicate(events.leaves, {**_TRACK, "side": _SIDE}),
+    "enters": Predicate(events.enters, {**_TRACK, "side": events.BORDERS}),
+    "leaves": Predicate(events.leaves, {**_TRACK, "side": events.BORDERS}),
     "appears": Predicate(presence.appears, _TRACK),
     "disappears": Predicate(presence.disappears, _TRACK),
     "hidden": Predicate(presence.hidden, _TRACK),

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
+from fm_hub.claims.events import BORDERS
 
 __all__ = ["LocationKind"]
 
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
-SIDES = ("left", "right", "top", "bottom")
 
 
 class LocationKind(QuestionKind):
@@ -34,5 +34,5 @@ class LocationKind(QuestionKind):
                     corners = m.words("region", {**given, "at": at}, CORNERS, span, "image")
                     yield Draft(f"region_{at}", args, corners, span.t0, span.t1, min_options=4)
             for event in ("enters", "leaves") if not m.placed(track, m.whole) else ():
-                sides = m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
+                sides = m.each(event, [{**given, "side": s} for s in BORDERS], m.whole, "image")
                 yield Draft(event, args, sides, m.whole.t0, m.whole.t1, min_options=4)

@@ -12,7 +12,7 @@ import numpy as np
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_hub.claims import Verdict, measure
-from fm_hub.claims.events import actor_of
+from fm_hub.claims.events import BORDERS, actor_of
 from fm_hub.claims.one import DIRECTIONS, bows
 from fm_hub.claims.window import MOVES_SHARE
 from fm_hub.records import Track
@@ -112,8 +112,7 @@ def _events(m: Material) -> list[tuple[dict[str, Any], Verdict]]:
         given = {"track": track.track_id}
         if m.complete(track):
             wanted += [{"event": e, **given} for e in ("starts", "stops")]
-            sides = ("left", "right", "top", "bottom")
-            wanted += [{"event": e, **given, "side": s} for e in ("enters", "leaves") for s in sides]
+            wanted += [{"event": e, **given, "side": s} for e in ("enters", "leaves") for s in BORDERS]
         if not m.handled(track):
             wanted += [{"event": e, **given} for e in ("appears", "disappears", "hidden", "reappears")]
     good = {t.track_id for t in m.good}

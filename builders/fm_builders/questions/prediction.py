@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fm_builders.material import Material, Span
 from fm_builders.questions import Draft, QuestionKind
 from fm_builders.questions.direction import WAYS
+from fm_hub.claims.events import BORDERS
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.records import Track
 
@@ -16,7 +17,6 @@ CUTS = (0.6, 0.45, 0.75)
 """Shares of a stretch at which the view may end."""
 LEAST_SEEN, LEAST_AHEAD, MOST_AHEAD = 1.5, 1.0, 3.0
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
-SIDES = ("left", "right", "top", "bottom")
 
 
 class PredictionKind(QuestionKind):
@@ -58,7 +58,7 @@ class PredictionKind(QuestionKind):
             now = m.words("region", {**given, "at": "end"}, CORNERS, seen, "image")
             if not set(m.decided(places)[0]) & set(m.decided(now)[0]):  # it gets somewhere else
                 yield Draft("predict_region", args, places, seen.t0, seen.t1, min_options=4)
-        exits = m.each("leaves", [{**given, "side": s} for s in SIDES], Span(seen.t1, m.whole.t1), "image")
+        exits = m.each("leaves", [{**given, "side": s} for s in BORDERS], Span(seen.t1, m.whole.t1), "image")
         yield Draft("predict_leaves", args, exits, seen.t0, seen.t1, min_options=4)
         others = [t for t in m.good if t.track_id not in (track.track_id, track.parent) and t.parent != track.track_id]
         if any(track.track_id in (c.a, c.b) for c in m.annotation.contacts):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from fm_builders.material import Material
 from fm_builders.questions import Draft, QuestionKind
+from fm_hub.claims.events import BORDERS
 
 __all__ = ["PresenceKind"]
 
-SIDES = ("left", "right", "top", "bottom")
-EVENTS = ("hidden", "appears", "disappears", *(f"{e}-{s}" for e in ("enters", "leaves") for s in SIDES))
+EVENTS = ("hidden", "appears", "disappears", *(f"{e}-{s}" for e in ("enters", "leaves") for s in BORDERS))
 SETS = tuple(
     tuple(EVENTS.index(event) for event in events.split())
     for events in (
@@ -40,7 +40,7 @@ class PresenceKind(QuestionKind):
             given, args = {"track": track.track_id}, {"a": track.track_id}
             claims = m.deeds(("hidden", "appears", "disappears"), given, m.whole, "image")
             for event in ("enters", "leaves"):
-                claims += m.each(event, [{**given, "side": s} for s in SIDES], m.whole, "image")
+                claims += m.each(event, [{**given, "side": s} for s in BORDERS], m.whole, "image")
             if not m.placed(track, m.whole):  # its name would say over which edge
                 yield Draft("presence", args, claims, t0, t1, SETS, 3)
             if m.true(claims[0]):

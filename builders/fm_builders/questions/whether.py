@@ -17,13 +17,13 @@ from fm_builders.questions.direction import mirrored
 from fm_builders.questions.gesture import PAIRS
 from fm_hub.claims import Proposals
 from fm_hub.claims.body import GESTURES
+from fm_hub.claims.events import BORDERS
 from fm_hub.claims.one import DIRECTIONS
 from fm_hub.claims.shape import SHAPES
 from fm_hub.records import Frame, Track
 
 __all__ = ["WhetherKind"]
 
-SIDES = ("left", "right", "top", "bottom")
 USUAL = SHAPES[0]
 _N = len(DIRECTIONS)
 AT_ALL = tuple((*three, _N) for i in (0, 1) for three in combinations(range(i, _N, 2), 3))
@@ -54,7 +54,7 @@ def _statements(m: Material, track: Track, span: Span) -> Iterator[Draft]:
         ("gesture", "is", GESTURES, "image"),
     ]
     if m.camera == "static" and span == m.whole:
-        sorts += [(event, "side", SIDES, "image") for event in ("enters", "leaves")]
+        sorts += [(event, "side", BORDERS, "image") for event in ("enters", "leaves")]
     for predicate, key, words, frame in sorts:
         true, false = m.decided(_said(m, predicate, given, key, words, span, frame))
         if len(true) != 1 or not false:
