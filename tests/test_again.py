@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from fm_builders import again
 from fm_builders.again import looked_again
-from fm_builders.again.steady import steadied
 from fm_builders.boxes import iou
 from fm_builders.detectors import Detections
 from fm_builders.detectors.movenet import persons
@@ -161,39 +160,6 @@ def test_who_stands_half_behind_another_is_known_by_their_pixels(there: bool) ->
     if there:
         assert set(after.state[20:]) == {INTERPOLATED}
         assert min(overlap(after, f, box(100.0)) for f in range(20, COUNT)) >= 0.8
-
-
-def upright(tops: Sequence[float], heights: Sequence[float]) -> Track:
-    """A track whose boxes begin at these tops and are that tall."""
-    plain = track(range(COUNT), [100.0] * COUNT)
-    y = np.array([tops, np.add(tops, heights)]).T
-    return replace(plain, bbox=np.array([[100.0, a, 130.0, b] for a, b in y], np.float32))
-
-
-def test_half_a_body_under_the_same_head_is_made_whole() -> None:
-    tops, heights = np.linspace(40, 60, COUNT), np.full(COUNT, 60.0)
-    heights[[15, 16, 25]] = 32, 30, 84
-    after = steadied(upright(tops, heights), 180.0)
-    assert after.bbox[[15, 16, 25], 3] == pytest.approx(tops[[15, 16, 25]] + 60, abs=1)
-    assert (after.state[[15, 16, 25]] == INTERPOLATED).all()
-    assert (np.delete(after.state, [15, 16, 25]) == VISIBLE).all()
-
-
-@pytest.mark.parametrize("what", ["crouches", "sinks", "at the edge", "first and last"])
-def test_who_is_shorter_for_another_reason_is_left_alone(what: str) -> None:
-    """The head comes down too; the height changes for good; the edge cuts the legs; no sights around."""
-    tops, heights = np.full(COUNT, 100.0), np.full(COUNT, 60.0)
-    if what == "crouches":
-        tops[18:21], heights[18:21] = 130.0, 30.0
-    elif what == "sinks":
-        tops, heights = np.linspace(90, 130, COUNT), np.linspace(70, 30, COUNT)
-    elif what == "at the edge":
-        tops[:], heights[20] = 120.0, 60.0
-        heights[:20], heights[21:] = 20.0, 20.0
-    else:
-        heights[[0, -1]] = 30.0
-    before = upright(tops, heights)
-    assert steadied(before, 180.0) is before
 
 
 def test_a_long_gap_is_filled_where_someone_is_seen() -> None:

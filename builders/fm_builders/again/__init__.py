@@ -5,7 +5,7 @@ the frame in which someone is overlooked 0.1 or more in two of three looks, and 
 tracks are known, the places where a sure one should go on, before its first sight, after its last one and between two
 of them, are enlarged and shown to the detector again, four at a time. What is found fits the way, the size and the
 pixels of the track, is nobody else's, and has state 1: claims do not rest on it. Before a still view the boxes of
-state 1 are fitted to what is not background, and sights of half a body (:mod:`.steady`) get its whole height.
+state 1 are fitted to what is not background.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.again.places import Found, Look, Person, Walk, between, beyond
-from fm_builders.again.steady import steadied
 from fm_builders.again.still import Still
 from fm_builders.boxes import iou
 from fm_builders.detectors import Detections
@@ -67,8 +66,6 @@ def looked_again(
     ]
     _walk(walks, frames, see, math.ceil(A_FRAME * len(frames)))
     whole = [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
-    high = frames[0].shape[0] * float(scale[1])
-    whole = [steadied(x, high) if x.label == "person" else x for x in whole]
     return _refined(whole, frames, scale) if before is not None else whole
 
 
