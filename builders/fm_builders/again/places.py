@@ -35,7 +35,7 @@ GROWTH = 1.5  # of the side
 SURE_PIXELS, SURE_MOVING, MOVING = 0.7, 0.6, 0.15  # likeness enough alone, and of what moves (sizes a frame)
 SURE_BARE = 0.65  # the same, of whom another hides in part
 SAME_COLOURS = 0.85  # likeness of colours (Bhattacharyya) that who is found must have: 9 of 10 right ones have 0.9
-OTHERS = 0.5  # IoU from which a box is another's
+OTHERS = 0.5  # IoU with another's box from which it is theirs
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
