@@ -13,7 +13,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -77,13 +77,13 @@ class Clock:
 
     def __init__(self, device: str) -> None:
         self.device, self.depth = device, 0
-        self.by_name: Counter[str] = Counter()
+        self.by_name: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
 
     @property
     def seconds(self) -> float:
         """In all models."""
-        return float(sum(self.by_name.values()))
+        return sum(self.by_name.values())
 
     def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """The call, timed under this name."""
@@ -98,7 +98,7 @@ class Clock:
                 self._wait()
                 self.depth -= 1
                 if not self.depth:
-                    self.by_name[name] += time.perf_counter() - start  # type: ignore[assignment]  # any number
+                    self.by_name[name] += time.perf_counter() - start
                     self.calls[name] += 1
 
         return timed
@@ -211,7 +211,7 @@ def main() -> None:
         print(f"peak GPU memory: {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB")
     shape = "full-size" if full else "tiny"
     print(f"{frames} frames, {chosen.objects} things; {shape} random weights on {name}")
-    for model, spent in clock.by_name.most_common():
+    for model, spent in sorted(clock.by_name.items(), key=lambda x: -x[1]):
         calls = clock.calls[model]
         print(f"{model}: {calls} calls, {1000 * spent / calls:.1f} ms each, {1000 * spent / frames:.1f} ms a frame")
     bound = frames / clock.seconds

@@ -13,7 +13,7 @@ NVIDIA = ("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounit
 def free_gb() -> float | None:
     """Gigabytes that are free on the emptiest GPU; None where there is none to be seen."""
     try:
-        told = subprocess.run(NVIDIA, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
+        told = subprocess.run(NVIDIA, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603 - a constant
         return max(float(line) for line in told.splitlines()) / 1024
     except (OSError, ValueError, subprocess.SubprocessError):
         return None

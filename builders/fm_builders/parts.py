@@ -155,10 +155,7 @@ def _sorted_shards(folder: Path, config: str) -> Iterator[pa.Table]:
     for begin in range(0, len(order), SHARD_ROWS):
         rows = order[begin : begin + SHARD_ROWS]
         of = np.searchsorted(starts, rows, "right") - 1  # the part of each row
-        low, end = (
-            starts[1:].copy(),
-            starts[:-1].copy(),
-        )  # what lies in this shard of each part: a run
+        low, end = starts[1:].copy(), starts[:-1].copy()  # of each part what lies in this shard: a run
         np.minimum.at(low, of, rows)
         np.maximum.at(end, of, rows + 1)
         sizes = np.maximum(end - low, 0)
