@@ -20,12 +20,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from fm_builders.again.strangers import continued, overlooked
 from fm_builders.again.places import Found, Look, Person, Walk, between, beyond
 from fm_builders.again.still import Still
 from fm_builders.boxes import iou
 from fm_builders.detectors import Detections
 from fm_builders.trackers.assemble import run_of
-from fm_hub.records import INTERPOLATED, VISIBLE, Track
+from fm_hub.records import INTERPOLATED, VISIBLE, Camera, Track
 
 __all__ = ["SIDE", "looked_again"]
 
@@ -44,29 +45,60 @@ See = Callable[[Sequence[Pixels]], Sequence[Detections]]
 
 def looked_again(
     tracks: Sequence[Track],
+    seen: Sequence[Detections],
     t: NDArray[np.float64],
     scale: Floats,
     frames: Sequence[Pixels],
+    camera: Camera,
     see: See,
-    *,
-    still: bool,
 ) -> list[Track]:
-    """The tracks, those of people completed where a second look finds them; nothing else is changed.
+    """The tracks, those of people completed where a second look finds them, and people who were overlooked.
 
-    ``frames`` are the clip's, uint8 RGB (H, W, 3), small, ``t`` (N,) their times; ``scale`` (2,) is how many pixels of
-    the clip one of theirs is. ``see`` says what a detector sees in parts of them; ``still``: the view does not move.
+    ``frames`` are the clip's, uint8 RGB (H, W, 3), small, ``t`` (N,) their times, ``seen`` (N,) what was seen in each;
+    ``scale`` (2,) is how many pixels of the clip one of theirs is. ``see`` says what a detector sees in parts of them;
+    ``camera`` how the view moves. Nothing but people is changed.
     """
     if not frames:
         return list(tracks)
-    people, cuts = [track for track in tracks if track.label == "person"], _cuts(frames)
-    found: dict[str, list[Found]] = {track.track_id: [] for track in people}
-    before = Still(frames, _may_be(people, scale, len(frames))) if still and not cuts else None
+    whole = _looked_for(tracks, tracks, t, scale, frames, camera, see)
+    new = overlooked(seen, whole, t, scale, frames, camera, see)
+    parts = {x.track_id: continued(x, [y for y in whole if y.label == "person"], t) for x in new}
+    for x in new:
+        known = parts[x.track_id]
+        if known is not None:
+            whole = [_joined(y, x, t) if y.track_id == known.track_id else y for y in whole]
+    strangers = [x for x in new if parts[x.track_id] is None]
+    whole += _looked_for(strangers, [*whole, *strangers], t, scale, frames, camera, see)
+    return _refined(whole, frames, scale) if camera.label == "static" and not _cuts(frames) else whole
+
+
+def _looked_for(
+    tracks: Sequence[Track],
+    everyone: Sequence[Track],
+    t: NDArray[np.float64],
+    scale: Floats,
+    frames: Sequence[Pixels],
+    camera: Camera,
+    see: See,
+) -> list[Track]:
+    """The tracks, with what is seen of people where their tracks say that they should be."""
+    people = [track for track in everyone if track.label == "person"]
+    mine = [track for track in tracks if track.label == "person"]
+    cuts = _cuts(frames)
+    found: dict[str, list[Found]] = {track.track_id: [] for track in mine}
+    before = Still(frames, _may_be(people, scale, len(frames))) if camera.label == "static" and not cuts else None
     walks = [
-        walk for track in people for walk in _walks(track, people, frames, cuts, before, scale, found[track.track_id])
+        walk for track in mine for walk in _walks(track, people, frames, cuts, before, scale, found[track.track_id])
     ]
     _walk(walks, frames, see, math.ceil(A_FRAME * len(frames)))
-    whole = [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
-    return _refined(whole, frames, scale) if before is not None else whole
+    return [_completed(x, found[x.track_id], t, scale) if found.get(x.track_id) else x for x in tracks]
+
+
+def _joined(track: Track, part: Track, t: NDArray[np.float64]) -> Track:
+    """A track with the sights of another part of it."""
+    at = np.flatnonzero(part.state == VISIBLE)
+    found = [Found(int(part.frame[k]), part.bbox[k].astype(np.float64), float(part.score[k])) for k in at]
+    return _completed(track, found, t, np.ones(2))
 
 
 def _walks(

@@ -1,0 +1,134 @@
+"""People whom no detector names: what moves before the background, is nothing known, and is a person from near by.
+
+A person of 40 pixels gets scores that a lamp post gets as well, and more of them the more a frame is enlarged. What
+moves by itself is little, and of that little NanoDet, shown it enlarged, takes people for people, and grass, shadows
+and the edges of what a shaking view shows for nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fm_builders.again.background import Background
+from fm_builders.boxes import area, centre, iou
+from fm_builders.detectors import Detections
+from fm_builders.trackers.two_stage import TwoStageTracker
+from fm_builders.unexplained import unexplained
+from fm_hub.records import INTERPOLATED, VISIBLE, Camera, Track
+
+__all__ = ["continued", "overlooked"]
+
+LEAST, MOST = 60, 0.2  # pixels, and share of the frame, that one of them fills
+SMALLEST = 14  # pixels of the longer side
+TALL, WIDE = 9, 5  # pixels between parts of one body, up and down and to the side
+SCORE = 0.5  # nothing says how sure a region is
+FEWEST = 5  # frames in which something moved
+WENT = 1.0  # sizes of itself that it goes
+LOOKS = 8  # frames in which it is looked at closely, at most
+A_FRAME = 0.5  # looks a frame of the clip, at most: each is a forward pass, as beside others scores are half as high
+PERSON = 0.15  # median of NanoDet's scores: it gives people 0.2 to 0.5, and all else hardly ever more than 0.1
+SAME = 0.45  # IoU with what moved
+SQUARE = 2.4  # side of what is shown, in the longer sides of what moved
+SOON_S, NEAR, GROWN = 1.0, 1.5, 1.8  # seconds, sizes, and growth, from one track to the next of the same person
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+See = Callable[[Sequence[Pixels]], Sequence[Detections]]
+
+
+def overlooked(
+    seen: Sequence[Detections],
+    tracks: Sequence[Track],
+    t: NDArray[np.float64],
+    scale: Floats,
+    frames: Sequence[Pixels],
+    camera: Camera,
+    see: See,
+) -> list[Track]:
+    """Tracks of people who are neither in ``seen`` nor in ``tracks``, in pixels of the clip; boxes are what moved.
+
+    ``seen`` (N,) is what was seen in each frame, hands left aside; ``frames`` are the clip's, uint8 RGB (H, W, 3),
+    small, ``t`` (N,) their times; ``scale`` (2,) is how many pixels of the clip one of theirs is. ``see`` says what a
+    detector sees in parts of them.
+    """
+    background = Background(frames, camera, float(scale.mean()))
+    if not background.known:
+        return []
+    high, wide = frames[0].shape[:2]
+    moved = []
+    for f, one in enumerate(seen):
+        boxes = _regions(background.apart(f), MOST * high * wide) * np.tile(scale, 2)
+        new = Detections.of("background", boxes, [SCORE] * len(boxes), ["person"] * len(boxes))
+        moved.append(unexplained(new, Detections.concat([_without_hands(one), _in_frame(tracks, f)])))
+    size = (round(wide * scale[0]), round(high * scale[1]))
+    found, _ = TwoStageTracker().track(moved, t, size, camera.clip_id, "overlooked")
+    left, people = A_FRAME * len(frames), []
+    for track in sorted(filter(_went, found), key=lambda x: -int((x.state == VISIBLE).sum())):
+        at = np.flatnonzero(track.state == VISIBLE)
+        looked = at[np.unique(np.linspace(0, len(at) - 1, LOOKS).round().astype(int))]
+        if len(at) < FEWEST or left < len(looked):
+            break
+        left -= len(looked)
+        if _is_person(track, looked, frames, scale, see):
+            people.append(track)
+    return people
+
+
+def continued(track: Track, known: Sequence[Track], t: NDArray[np.float64]) -> Track | None:
+    """The one of ``known`` of whom ``track`` is the part before they were seen, or after; None if there is none."""
+    for other in known:
+        for first, then in ((track, other), (other, track)):
+            apart = t[then.frame[0]] - t[first.frame[-1]]
+            ends = np.stack([first.bbox[-1], then.bbox[0]])
+            sides = np.sqrt(np.maximum(area(ends), 1.0))
+            near = float(np.hypot(*np.diff(centre(ends), axis=0)[0])) <= NEAR * float(sides.max())
+            if 0 < apart <= SOON_S and near and sides.max() <= GROWN * sides.min():
+                return other
+    return None
+
+
+def _without_hands(seen: Detections) -> Detections:
+    return seen.take(np.array([label != "hand" for label in seen.label], bool))
+
+
+def _in_frame(tracks: Sequence[Track], frame: int) -> Detections:
+    """Where tracks are known to be in a frame."""
+    boxes = [track.bbox[(track.frame == frame) & (track.state <= INTERPOLATED)] for track in tracks]
+    every = np.concatenate([np.empty((0, 4), np.float32), *boxes])
+    return Detections.of("tracks", every, [SCORE] * len(every), ["person"] * len(every))
+
+
+def _regions(differs: Pixels, most: float) -> Floats:
+    """The boxes (N, 4) of what may be a body, of pixels (H, W) that are not background."""
+    import cv2
+
+    whole = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    whole = cv2.morphologyEx(whole, cv2.MORPH_CLOSE, np.ones((TALL, WIDE), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(whole)
+    x, y, w, h, pixels = stats[1:].astype(np.float64).T
+    keep = (pixels >= LEAST) & (pixels <= most) & (np.maximum(w, h) >= SMALLEST)
+    boxes: Floats = np.stack([x, y, x + w, y + h], 1)[keep]
+    return boxes
+
+
+def _went(track: Track) -> bool:
+    """Whether what moved went somewhere: an arm does not, nor what is seen where somebody stood."""
+    path, size = centre(track.bbox), float(np.median(np.sqrt(area(track.bbox))))
+    return float(np.hypot(*np.ptp(path, axis=0))) >= WENT * size
+
+
+def _is_person(track: Track, looked: NDArray[np.intp], frames: Sequence[Pixels], scale: Floats, see: See) -> bool:
+    """Whether a detector that looks closely, in these rows of a track, takes what moved for a person."""
+    high, wide = frames[0].shape[:2]
+    scores = []
+    for k in looked:
+        box = track.bbox[k] / np.tile(scale, 2)
+        middle, half = (box[:2] + box[2:]) / 2, SQUARE * float((box[2:] - box[:2]).max()) / 2
+        x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [wide, high] * 2).astype(int)
+        there = see([frames[track.frame[k]][y1:y2, x1:x2]])[0]
+        fits = iou(there.bbox, (box - np.array([x1, y1, x1, y1]))[None])[:, 0] >= SAME
+        scores.append(float(there.score[fits].max(initial=0.0)))
+    return float(np.median(scores)) >= PERSON
