@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.again import SIDE, looked_again
+from fm_builders.again import SIDE, Film, looked_again
 from fm_builders.boxes import clipped
 from fm_builders.camera import CameraEstimator
 from fm_builders.colours import coloured, thumbnail
@@ -130,16 +130,16 @@ def _found(
         if again is not None:
             kept.append(thumbnail(frame, SIDE))
     camera = estimator.result(clip_id)
+    every_one = seen
     if camera.label == "static" and movers:
-        seen = [Detections.concat([found, unexplained(one, found)]) for one, found in zip(moved, seen, strict=True)]
-    tracks, keypoints = tracker_of(look).track(seen, t, size, clip_id, artifact)
-    if movers:
-        tracks, keypoints, _ = _numbered(own_movers(tracks, UNKNOWN, t), keypoints, [], clip_id, artifact)
+        every_one = [Detections.concat([x, unexplained(one, x)]) for one, x in zip(moved, seen, strict=True)]
+    tracks, keypoints = tracker_of(look).track(every_one, t, size, clip_id, artifact)
     if again is not None and kept:
         scale = np.array(size, np.float64) / (kept[0].shape[1], kept[0].shape[0])
-        still = camera.label == "static"
-        completed = looked_again(tracks, t, scale, kept, again.people_in, still=still)
-        tracks, keypoints, _ = _numbered(completed, keypoints, [], clip_id, artifact)
+        tracks = looked_again(tracks, seen, Film(kept, t, scale, camera, again.people_in))
+    if movers:
+        tracks = own_movers(tracks, UNKNOWN, t)
+    tracks, keypoints, _ = _numbered(tracks, keypoints, [], clip_id, artifact)
     masks: list[Masks] = []
     if follower is not None and look.objects is not None:
         theirs, points = tracks_of(follower.things, look.objects.segmenter, small, size, t, clip_id, artifact)

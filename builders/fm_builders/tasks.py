@@ -21,7 +21,7 @@ from fm_hub.records import content_id
 __all__ = ["ClipFile", "Digest", "Outcome", "Task", "Work", "entry_of", "follow"]
 
 READ_VERSION, CUT_VERSION = 1, 2
-PERCEIVE_VERSION = 5
+PERCEIVE_VERSION = 6
 MIRROR_VERSION = 1
 
 

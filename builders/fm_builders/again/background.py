@@ -1,102 +1,141 @@
-"""The background of a clip, whether its view moves or not, and what differs from it.
+"""The background of a clip, whether its view moves or not, and what differs from it: what of a person is to be seen.
 
-Frames are laid over each other as the view moved, and each pixel of the background is the median of what lay there:
-whoever goes past is in few of them. Whoever stands still for half of the clip is background.
+Frames are laid over each other as the view moved, and each pixel of the background is the median of what lay there
+when nobody was known to be. Whoever is not known and stands still for half of the clip is background.
+
+A box that was only expected has the size of the whole body, and at the frame's edge, where a leg comes first, that is
+not what is there. Pixels that are not background say what is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_hub.records import Camera
+from fm_builders.again.film import Film
+from fm_builders.boxes import clipped
 
 __all__ = ["Background"]
 
-FRAMES = 17  # that the background is the median of
-FEWEST = 4  # of them that must show a pixel
+FRAMES, FEWEST = 17, 4  # frames that the background is the median of, and of them that must show a pixel
 STILL = 0.25  # pixels that the view may go, anywhere and ever, and count as still
-FARTHEST = 3.0  # of the frame's longer side: how large what a moving view has seen may be
+LARGEST = 4.0  # frames: how large the picture of all that a moving view has seen may be
 NOISE, SPREADS = 14.0, 3.0  # grey levels, and spreads of a pixel's background, from which it is something else
 LIGHT = 0.35  # share of the frame that changes when it is the light, not a thing
+SPARE = 0.12  # of a person's sides, around their box, which may show them
+AROUND, LEAST_AROUND = 0.3, 8.0  # of the longer side, and pixels: how far around a place is looked
+KNOWN = 0.6  # share of the place of which the background is known
+PIECE, INSIDE = 0.03, 0.4  # of the place, the least piece that counts; its share that must lie in the place
+LEAST = 0.12  # share of the place that is not background
+AT_EDGE = 3.0  # pixels from the frame's edge within which nobody ends
 NOTHING = 256  # what stands for a pixel that a frame does not show: greater than all that it does
 
 Pixels = NDArray[np.uint8]
-Boxes = NDArray[np.float64]
+Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Mask = NDArray[np.bool_]
 
 
 class Background:
-    """What the frames of one clip, uint8 RGB (H, W, 3), have in common; ``scale`` pixels of the clip are one of theirs.
+    """What the frames of a film have in common, ``people`` (N, 4) left out of each of them in which some are known.
 
-    ``camera`` says how the view moved; ``known`` is false where it does not, or where the view goes too far.
+    ``known`` is false where the view's motion is not, or takes it too far.
     """
 
-    def __init__(self, frames: Sequence[Pixels], camera: Camera, scale: float) -> None:
+    def __init__(self, film: Film, people: Mapping[int, Floats]) -> None:
         import cv2
 
-        self._frames = frames
-        high, wide = frames[0].shape[:2]
-        turn, shift = _laid(camera, scale, complex(wide / 2, high / 2))
+        self._frames, self._people = film.frames, people
+        wide, high = film.size
+        turn, shift = _laid(film)
         corners = np.array([0, wide, high * 1j, wide + high * 1j])
         at = turn[:, None] * corners + shift[:, None]
-        self._still = bool(np.abs(at - at[:1]).max() <= STILL)
         sides = np.array([np.ptp(at.real), np.ptp(at.imag)])
-        self.known = bool(camera.ok.all() and sides.max() <= FARTHEST * max(wide, high))
+        self.known = bool(film.camera.ok.all() and sides.prod() <= LARGEST * wide * high)
         if not self.known:
             return
+        self._still = bool(np.abs(at - at[:1]).max() <= STILL)
         corner = complex(np.floor(at.real.min()), np.floor(at.imag.min()))
         self._maps = [_matrix(a, b - corner) for a, b in zip(turn, shift, strict=True)]
         self._size = (wide, high) if self._still else (int(sides[0]) + 2, int(sides[1]) + 2)
-        those = np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)).tolist()
-        self._ground, bound, shown = self._median(those)
-        self._bound = cv2.convertScaleAbs(bound, alpha=SPREADS, beta=NOISE)
-        self._shown = None if self._still else shown.astype(np.uint8)
+        self._ground, spread, self._shown = self._median()
+        self._bound = cv2.convertScaleAbs(spread, alpha=SPREADS, beta=NOISE)
+        self._told: dict[int, tuple[Mask, Mask]] = {}
 
-    def apart(self, frame: int) -> NDArray[np.uint8]:
-        """(H, W) 1 where a frame shows something else than the background, 0 elsewhere and where that is not known."""
+    def part(self, frame: int, place: Floats, others: Floats) -> Floats | None:
+        """The box (4,) of what is to be seen of a person expected at ``place`` (4,); None where pixels do not say.
+
+        What lies in the boxes of ``others`` (N, 4) may be theirs, and counts for nothing.
+        """
+        if not self.known:
+            return None
+        high, wide = self._frames[0].shape[:2]
+        around = max(LEAST_AROUND, AROUND * float((place[2:] - place[:2]).max()))
+        window = np.clip(place + np.array([-around, -around, around, around]), 0, [wide, high] * 2)
+        x1, y1, x2, y2 = (int(v) for v in (*np.floor(window[:2]), *np.ceil(window[2:])))
+        corner, size = np.array([x1, y1, x1, y1]), (y2 - y1, x2 - x1)
+        differs, known = (mask[y1:y2, x1:x2] for mask in self.apart(frame))
+        here = _inside(place[None] - corner, size)
+        known = known & ~_inside(others - corner, size)
+        if not here.any() or known[here].mean() < KNOWN:
+            return None
+        mask = _pieces(differs & known, here)
+        if mask.sum() < LEAST * here.sum():
+            return None
+        ys, xs = np.nonzero(mask)
+        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64) + corner
+        ends = np.array([0.0, 0.0, wide, high])
+        box = np.where((np.abs(box - ends) <= AT_EDGE) & (np.abs(place - ends) <= AT_EDGE), ends, box)
+        seen: Floats = clipped(box[None], wide, high)[0].astype(np.float64)
+        return seen
+
+    def apart(self, frame: int) -> tuple[Mask, Mask]:
+        """(H, W) where a frame shows something else than the background, and where the background is known."""
+        if frame not in self._told:
+            self._told[frame] = self._compared(frame)
+        return self._told[frame]
+
+    def _compared(self, frame: int) -> tuple[Mask, Mask]:
         import cv2
 
-        ground, bound = self._under(self._ground, frame), self._under(self._bound, frame)
+        ground, bound, shown = (self._under(laid, frame) for laid in (self._ground, self._bound, self._shown))
         over = cv2.subtract(cv2.absdiff(_soft(self._frames[frame]), ground), bound)
         red, green, blue = cv2.split(over)
-        _, differs = cv2.threshold(cv2.max(cv2.max(red, green), blue), 0, 1, cv2.THRESH_BINARY)
-        if self._shown is not None:
-            differs &= self._under(self._shown, frame, cv2.INTER_NEAREST)
-        return differs if differs.mean() <= LIGHT else np.zeros_like(differs)
+        known = shown > 0
+        differs = (cv2.max(cv2.max(red, green), blue) > 0) & known
+        return (differs if differs.mean() <= LIGHT else np.zeros_like(known)), known
 
-    def _median(self, those: Sequence[int]) -> tuple[Pixels, Pixels, NDArray[np.bool_]]:
-        """Median and half of the inner half's width of these frames, (H, W, 3) both; where enough of them show it."""
+    def _median(self) -> tuple[Pixels, Pixels, Pixels]:
+        """Median and half of the inner half's width, (H, W, 3) both, and 1 where enough frames show a pixel (H, W)."""
         import cv2
 
-        if self._still:
-            q = [len(those) // 4, len(those) // 2, 3 * len(those) // 4]
-            low, ground, up = np.partition(np.stack([_soft(self._frames[f]) for f in those]), q, axis=0)[q]
-            return ground, (up - low) // 2, np.ones(ground.shape[:2], bool)
         laid, shown = [], []
-        for f in those:
-            white = np.ones(self._frames[f].shape[:2], np.uint8)
-            shown.append(cv2.warpAffine(white, self._maps[f], self._size, flags=cv2.INTER_NEAREST) > 0)
-            over = cv2.warpAffine(_soft(self._frames[f]), self._maps[f], self._size).astype(np.int16)
-            over[~shown[-1]] = NOTHING
+        for f in np.unique(np.linspace(0, len(self._frames) - 1, FRAMES).round().astype(int)).tolist():
+            taken = _inside(_spare(self._people.get(f, np.empty((0, 4)))), self._frames[f].shape[:2])
+            free, soft = (~taken).astype(np.uint8), _soft(self._frames[f])
+            if not self._still:
+                free = cv2.warpAffine(free, self._maps[f], self._size, flags=cv2.INTER_NEAREST)
+                soft = cv2.warpAffine(soft, self._maps[f], self._size)
+            over = soft.astype(np.int16)
+            over[free == 0] = NOTHING
             laid.append(over)
-        count = np.sum(shown, axis=0)
-        ordered = np.sort(np.stack(laid), axis=0)
+            shown.append(free)
+        count: NDArray[np.intp] = np.stack(shown).sum(axis=0, dtype=np.intp)
+        ordered: NDArray[np.int16] = np.stack(laid)
+        ordered.sort(axis=0)
         low, ground, up = (np.take_along_axis(ordered, (count * k // 4)[None, ..., None], 0)[0] for k in (1, 2, 3))
-        few = count < FEWEST
-        return np.where(few[..., None], 0, ground).astype(np.uint8), ((up - low) // 2).astype(np.uint8), ~few
+        return ground.astype(np.uint8), ((up - low) // 2).astype(np.uint8), (count >= FEWEST).astype(np.uint8)
 
-    def _under(self, laid: Pixels, frame: int, how: int = 1) -> Pixels:
+    def _under(self, laid: Pixels, frame: int) -> Pixels:
         """What lies under a frame, of all that the view has seen."""
         import cv2
 
         if self._still:
             return laid
-        size = self._frames[frame].shape[1::-1]
-        back = how | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(laid, self._maps[frame], size, flags=back), np.uint8)
+        how = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if laid.ndim == 3 else cv2.INTER_NEAREST)
+        return np.asarray(cv2.warpAffine(laid, self._maps[frame], self._frames[frame].shape[1::-1], flags=how))
 
 
 def _soft(frame: Pixels) -> Pixels:
@@ -105,10 +144,11 @@ def _soft(frame: Pixels) -> Pixels:
     return np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.uint8)
 
 
-def _laid(camera: Camera, scale: float, centre: complex) -> tuple[Complex, Complex]:
+def _laid(film: Film) -> tuple[Complex, Complex]:
     """For each frame the ``a`` and ``b`` of ``p -> a p + b`` from its pixels to those of the middle one."""
+    camera, centre = film.camera, complex(*film.size) / 2
     step = np.exp(camera.dlogs + 1j * camera.droll)
-    move = centre * (1 - step) + (camera.dx + 1j * camera.dy) / scale
+    move = centre * (1 - step) + (camera.dx + 1j * camera.dy) / float(film.scale.mean())
     turn, shift = np.ones(len(step), complex), np.zeros(len(step), complex)
     for f in range(1, len(step)):
         turn[f] = turn[f - 1] / step[f]
@@ -117,5 +157,33 @@ def _laid(camera: Camera, scale: float, centre: complex) -> tuple[Complex, Compl
     return turn / turn[middle], (shift - shift[middle]) / turn[middle]
 
 
-def _matrix(a: complex, b: complex) -> NDArray[np.float64]:
+def _matrix(a: complex, b: complex) -> Floats:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def _inside(boxes: Floats, size: tuple[int, ...]) -> Mask:
+    """Which pixels (H, W) lie in one of these boxes (N, 4)."""
+    mask = np.zeros(size, bool)
+    for box in boxes:
+        x1, y1, x2, y2 = (max(0, int(v)) for v in (*np.floor(box[:2]), *np.ceil(box[2:])))
+        mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def _spare(boxes: Floats) -> Floats:
+    sides = SPARE * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate([boxes[:, :2] - sides, boxes[:, 2:] + sides], 1)
+
+
+def _pieces(differs: Mask, here: Mask) -> Mask:
+    """The pieces that lie ``here`` for the most part, without grains and small holes."""
+    import cv2
+
+    whole = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    whole = cv2.morphologyEx(whole, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    count, pieces = cv2.connectedComponents(whole)
+    size, within = (np.bincount(pieces[at].ravel(), minlength=count) for at in (np.ones_like(here), here))
+    good = (size >= PIECE * here.sum()) & (within >= INSIDE * size)
+    good[0] = False
+    mask: Mask = good[pieces]
+    return mask

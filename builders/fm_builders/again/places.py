@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fm_builders.again.still import Still
+from fm_builders.again.background import Background
 from fm_builders.again.template import Template
 from fm_builders.boxes import area, clipped, iou
 from fm_builders.detectors import Detections
@@ -70,7 +70,7 @@ class Person:
     others: Mapping[int, Floats]  # (N, 4) by frame
     frames: Sequence[Pixels]
     cuts: frozenset[int] = frozenset()  # frames that begin another shot
-    still: Still | None = None  # where the view does not move
+    background: Background | None = None
 
     def clash(self, frame: int, box: Floats) -> bool:
         """Whether another one is so near that a box could be theirs."""
@@ -212,9 +212,9 @@ def _behind(person: Person, body: _Body, frame: int, place: Floats, missed: int)
 
 def _at_edge(person: Person, body: _Body, frame: int, place: Floats) -> tuple[Floats, Found] | None:
     """What is seen of a body that the frame's edge cuts, and no detector knows: what is not background there."""
-    if person.still is None or body.inside(place) >= WHOLE:
+    if person.background is None or body.inside(place) >= WHOLE:
         return None
-    part = person.still.part(frame, body.box(place), person.others.get(frame, np.empty((0, 4))))
+    part = person.background.part(frame, body.box(place), person.others.get(frame, np.empty((0, 4))))
     return None if part is None else (place, Found(frame, part, 0.0))
 
 

@@ -7,17 +7,18 @@ and the edges of what a shaking view shows for nothing at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fm_builders.again.background import Background
+from fm_builders.again.film import Film
 from fm_builders.boxes import area, centre, iou
 from fm_builders.detectors import Detections
 from fm_builders.trackers.two_stage import TwoStageTracker
 from fm_builders.unexplained import unexplained
-from fm_hub.records import INTERPOLATED, VISIBLE, Camera, Track
+from fm_hub.records import INTERPOLATED, VISIBLE, Track
 
 __all__ = ["continued", "overlooked"]
 
@@ -34,45 +35,31 @@ SAME = 0.45  # IoU with what moved
 SQUARE = 2.4  # side of what is shown, in the longer sides of what moved
 SOON_S, NEAR, GROWN = 1.0, 1.5, 1.8  # seconds, sizes, and growth, from one track to the next of the same person
 
-Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-See = Callable[[Sequence[Pixels]], Sequence[Detections]]
 
 
-def overlooked(
-    seen: Sequence[Detections],
-    tracks: Sequence[Track],
-    t: NDArray[np.float64],
-    scale: Floats,
-    frames: Sequence[Pixels],
-    camera: Camera,
-    see: See,
-) -> list[Track]:
+def overlooked(seen: Sequence[Detections], tracks: Sequence[Track], film: Film, background: Background) -> list[Track]:
     """Tracks of people who are neither in ``seen`` nor in ``tracks``, in pixels of the clip; boxes are what moved.
 
-    ``seen`` (N,) is what was seen in each frame, hands left aside; ``frames`` are the clip's, uint8 RGB (H, W, 3),
-    small, ``t`` (N,) their times; ``scale`` (2,) is how many pixels of the clip one of theirs is. ``see`` says what a
-    detector sees in parts of them.
+    ``seen`` (N,) is what was seen in each frame of the film, hands left aside. ``background`` must be known.
     """
-    background = Background(frames, camera, float(scale.mean()))
-    if not background.known:
-        return []
-    high, wide = frames[0].shape[:2]
+    (wide, high), clip_id = film.size, film.camera.clip_id
     moved = []
     for f, one in enumerate(seen):
-        boxes = _regions(background.apart(f), MOST * high * wide) * np.tile(scale, 2)
+        boxes = _regions(background.apart(f)[0], MOST * high * wide) * film.sides
         new = Detections.of("background", boxes, [SCORE] * len(boxes), ["person"] * len(boxes))
         moved.append(unexplained(new, Detections.concat([_without_hands(one), _in_frame(tracks, f)])))
-    size = (round(wide * scale[0]), round(high * scale[1]))
-    found, _ = TwoStageTracker().track(moved, t, size, camera.clip_id, "overlooked")
-    left, people = A_FRAME * len(frames), []
+    size = (round(wide * film.scale[0]), round(high * film.scale[1]))
+    found, _ = TwoStageTracker().track(moved, film.t, size, clip_id, "overlooked")
+    left, people = A_FRAME * len(film.frames), []
     for track in sorted(filter(_went, found), key=lambda x: -int((x.state == VISIBLE).sum())):
         at = np.flatnonzero(track.state == VISIBLE)
         looked = at[np.unique(np.linspace(0, len(at) - 1, LOOKS).round().astype(int))]
         if len(at) < FEWEST or left < len(looked):
             break
         left -= len(looked)
-        if _is_person(track, looked, frames, scale, see):
+        if _is_person(track, looked, film):
             people.append(track)
     return people
 
@@ -101,11 +88,11 @@ def _in_frame(tracks: Sequence[Track], frame: int) -> Detections:
     return Detections.of("tracks", every, [SCORE] * len(every), ["person"] * len(every))
 
 
-def _regions(differs: Pixels, most: float) -> Floats:
+def _regions(differs: Mask, most: float) -> Floats:
     """The boxes (N, 4) of what may be a body, of pixels (H, W) that are not background."""
     import cv2
 
-    whole = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    whole = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     whole = cv2.morphologyEx(whole, cv2.MORPH_CLOSE, np.ones((TALL, WIDE), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(whole)
     x, y, w, h, pixels = stats[1:].astype(np.float64).T
@@ -120,15 +107,14 @@ def _went(track: Track) -> bool:
     return float(np.hypot(*np.ptp(path, axis=0))) >= WENT * size
 
 
-def _is_person(track: Track, looked: NDArray[np.intp], frames: Sequence[Pixels], scale: Floats, see: See) -> bool:
+def _is_person(track: Track, looked: NDArray[np.intp], film: Film) -> bool:
     """Whether a detector that looks closely, in these rows of a track, takes what moved for a person."""
-    high, wide = frames[0].shape[:2]
     scores = []
     for k in looked:
-        box = track.bbox[k] / np.tile(scale, 2)
+        box = track.bbox[k] / film.sides
         middle, half = (box[:2] + box[2:]) / 2, SQUARE * float((box[2:] - box[:2]).max()) / 2
-        x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [wide, high] * 2).astype(int)
-        there = see([frames[track.frame[k]][y1:y2, x1:x2]])[0]
+        x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [*film.size] * 2).astype(int)
+        there = film.see([film.frames[track.frame[k]][y1:y2, x1:x2]])[0]
         fits = iou(there.bbox, (box - np.array([x1, y1, x1, y1]))[None])[:, 0] >= SAME
         scores.append(float(there.score[fits].max(initial=0.0)))
     return float(np.median(scores)) >= PERSON
