@@ -30,6 +30,7 @@ KNOWN = 0.6  # share of the place of which the background is known
 PIECE, INSIDE = 0.03, 0.4  # of the place, the least piece that counts; its share that must lie in the place
 LEAST = 0.12  # share of the place that is not background
 AT_EDGE = 3.0  # pixels from the frame's edge within which nobody ends
+NEVER = 255  # levels from the background at which nothing is: too little is known of it
 NOTHING = 256  # what stands for a pixel that a frame does not show: greater than all that it does
 
 Pixels = NDArray[np.uint8]
@@ -45,8 +46,6 @@ class Background:
     """
 
     def __init__(self, film: Film, people: Mapping[int, Floats]) -> None:
-        import cv2
-
         self._frames, self._people = film.frames, people
         wide, high = film.size
         turn, shift = _laid(film)
@@ -60,8 +59,7 @@ class Background:
         corner = complex(np.floor(at.real.min()), np.floor(at.imag.min()))
         self._maps = [_matrix(a, b - corner) for a, b in zip(turn, shift, strict=True)]
         self._size = (wide, high) if self._still else (int(sides[0]) + 2, int(sides[1]) + 2)
-        self._ground, spread, self._shown = self._median()
-        self._bound = cv2.convertScaleAbs(spread, alpha=SPREADS, beta=NOISE)
+        self._ground = self._median()
         self._told: dict[int, tuple[Mask, Mask]] = {}
 
     def part(self, frame: int, place: Floats, others: Floats) -> Floats | None:
@@ -100,42 +98,41 @@ class Background:
     def _compared(self, frame: int) -> tuple[Mask, Mask]:
         import cv2
 
-        ground, bound, shown = (self._under(laid, frame) for laid in (self._ground, self._bound, self._shown))
-        over = cv2.subtract(cv2.absdiff(_soft(self._frames[frame]), ground), bound)
-        red, green, blue = cv2.split(over)
-        known = shown > 0
-        differs = (cv2.max(cv2.max(red, green), blue) > 0) & known
+        high, wide = self._frames[frame].shape[:2]
+        under = self._ground
+        if not self._still:
+            under = cv2.warpAffine(
+                under, self._maps[frame], (wide, high), flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+            )
+        red, green, blue, bound = cv2.split(under)
+        off = [
+            cv2.absdiff(a, b) for a, b in zip(cv2.split(_soft(self._frames[frame])), (red, green, blue), strict=True)
+        ]
+        differs, known = cv2.max(cv2.max(off[0], off[1]), off[2]) > bound, bound < NEVER
         return (differs if differs.mean() <= LIGHT else np.zeros_like(known)), known
 
-    def _median(self) -> tuple[Pixels, Pixels, Pixels]:
-        """Median and half of the inner half's width, (H, W, 3) both, and 1 where enough frames show a pixel (H, W)."""
+    def _median(self) -> Pixels:
+        """(H, W, 4) the median of what the frames show, and how far from it a pixel is something else.
+
+        ``NEVER`` where too few of them show one.
+        """
         import cv2
 
         laid, shown = [], []
         for f in np.unique(np.linspace(0, len(self._frames) - 1, FRAMES).round().astype(int)).tolist():
             taken = _inside(_spare(self._people.get(f, np.empty((0, 4)))), self._frames[f].shape[:2])
-            free, soft = (~taken).astype(np.uint8), _soft(self._frames[f])
+            picture = np.dstack([_soft(self._frames[f]), np.where(taken, 0, 255).astype(np.uint8)])
             if not self._still:
-                free = cv2.warpAffine(free, self._maps[f], self._size, flags=cv2.INTER_NEAREST)
-                soft = cv2.warpAffine(soft, self._maps[f], self._size)
-            over = soft.astype(np.int16)
-            over[free == 0] = NOTHING
-            laid.append(over)
+                picture = np.asarray(cv2.warpAffine(picture, self._maps[f], self._size), np.uint8)
+            free = picture[..., 3] == 255
+            laid.append(np.where(free[..., None], picture[..., :3], np.int16(NOTHING)))
             shown.append(free)
         count: NDArray[np.intp] = np.stack(shown).sum(axis=0, dtype=np.intp)
         ordered: NDArray[np.int16] = np.stack(laid)
         ordered.sort(axis=0)
         low, ground, up = (np.take_along_axis(ordered, (count * k // 4)[None, ..., None], 0)[0] for k in (1, 2, 3))
-        return ground.astype(np.uint8), ((up - low) // 2).astype(np.uint8), (count >= FEWEST).astype(np.uint8)
-
-    def _under(self, laid: Pixels, frame: int) -> Pixels:
-        """What lies under a frame, of all that the view has seen."""
-        import cv2
-
-        if self._still:
-            return laid
-        how = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if laid.ndim == 3 else cv2.INTER_NEAREST)
-        return np.asarray(cv2.warpAffine(laid, self._maps[frame], self._frames[frame].shape[1::-1], flags=how))
+        bound = np.minimum(NOISE + SPREADS * ((up - low) // 2).max(2), NEVER)
+        return np.dstack([ground, np.where(count < FEWEST, NEVER, bound)]).astype(np.uint8)
 
 
 def _soft(frame: Pixels) -> Pixels:

@@ -22,7 +22,7 @@ from fm_hub.records import INTERPOLATED, VISIBLE, Track
 
 __all__ = ["continued", "overlooked"]
 
-LEAST, MOST = 60, 0.2  # pixels, and share of the frame, that one of them fills
+LEAST, MOST = 45, 0.2  # pixels, and share of the frame, that the outline of one of them holds
 SMALLEST = 14  # pixels of the longer side
 TALL, WIDE = 9, 5  # pixels between parts of one body, up and down and to the side
 SCORE = 0.5  # nothing says how sure a region is
@@ -94,10 +94,10 @@ def _regions(differs: Mask, most: float) -> Floats:
 
     whole = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     whole = cv2.morphologyEx(whole, cv2.MORPH_CLOSE, np.ones((TALL, WIDE), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(whole)
-    x, y, w, h, pixels = stats[1:].astype(np.float64).T
-    keep = (pixels >= LEAST) & (pixels <= most) & (np.maximum(w, h) >= SMALLEST)
-    boxes: Floats = np.stack([x, y, x + w, y + h], 1)[keep]
+    outlines, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = [cv2.boundingRect(x) for x in outlines if LEAST <= cv2.contourArea(x) <= most]
+    x, y, w, h = np.array(found, np.float64).reshape(-1, 4).T
+    boxes: Floats = np.stack([x, y, x + w, y + h], 1)[np.maximum(w, h) >= SMALLEST]
     return boxes
 
 
