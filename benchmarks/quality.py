@@ -74,8 +74,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stay", type=int, default=2500, help="questions of a kind that should stay, about")
-    parser.add_argument("--learn", type=float, default=1.5, help="questions for training, to one for the benchmark")
+    parser.add_argument("--stay", type=int, default=3000, help="questions of a kind that should stay, about")
+    parser.add_argument("--learn", type=float, default=3.0, help="questions for training, to one for the benchmark")
     parser.add_argument("--workers", type=int, help="processes that ask (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
     chosen = parser.parse_args()
