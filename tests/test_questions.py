@@ -206,6 +206,23 @@ def test_where_there_is_nothing_else_to_tell_the_view_is_told() -> None:
     assert check(m.scene, text.sentences[0].claim).true
 
 
+@pytest.mark.parametrize(
+    ("quality", "said"), [(0.9, "At most one person can be seen at the same time."), (0.2, "The camera does not ")]
+)
+def test_of_a_view_that_hardly_goes_the_least_is_told(quality: float, said: str) -> None:
+    """It neither stands still nor goes anywhere; who is in the picture is neither here nor there in it."""
+    t = clock()
+    track = make_track("a", "person", t, line((310, 175), (355, 180)), quality=quality)
+    slow = annotation([track], t, camera="moving")
+    camera = replace(slow.camera, dx=np.where(np.arange(len(t)) > 0, 0.3, 0.0))
+    m = Material(replace(slow, camera=camera), 0.5)
+    text = caption(m, seed=0)
+    assert text is not None
+    assert text.text.startswith(said)
+    assert len(text.sentences) == 1
+    assert check(m.scene, text.sentences[0].claim).true
+
+
 def test_a_partial_window_is_said_with_its_times() -> None:
     t = clock()
     track = make_track("a", "person", t, line((100, 200), (500, 200)), seen=(0.0, 3.0))

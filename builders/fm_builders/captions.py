@@ -8,8 +8,8 @@ alone shows: places, sides, distances, contacts, what comes and goes, gestures a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from fm_builders.material import Material, Span
@@ -47,7 +47,8 @@ class _Line(NamedTuple):
 def caption(m: Material, *, seed: int) -> Caption | None:
     """The caption of a clip; None if nothing about it can be proved.
 
-    That the view stands still is told where there is nothing else to tell.
+    Where there is nothing else, it is told that the view stands still, that there is one of something, or what the
+    view does not do.
     """
     sentences: list[Sentence] = []
     told: Counter[str] = Counter()
@@ -57,8 +58,9 @@ def caption(m: Material, *, seed: int) -> Caption | None:
                 continue
             told[line.aspect] += 1
             sentences.append(sentence)
-    if not sentences and (sentence := _say(m, _view(m), seed)) is not None:
-        sentences.append(sentence)
+    if not sentences:
+        least = (sentence for line in _least(m) if (sentence := _say(m, line, seed)) is not None)
+        sentences = list(islice(least, 1))
     sentences.sort(key=lambda s: ASPECTS.index(s.aspect))
     if not sentences:
         return None
@@ -117,17 +119,31 @@ def _lines(m: Material) -> Iterator[_Line]:
         yield from _events(m)
     else:
         yield _view(m)
+    yield from _numbers(m, range(2, 13))
+
+
+def _least(m: Material) -> Iterator[_Line]:
+    """What can be told of nearly every clip."""
+    yield _view(m)
+    yield from _numbers(m, [1])
+    yield _Line("dynamics", "view", {}, _not_view(m, [word for word in VIEWS if word != "static"]), m.whole)
+
+
+def _numbers(m: Material, numbers: Iterable[int]) -> Iterator[_Line]:
     for label in m.labels():
         if label != UNNAMED and all(t in m.good for t in m.annotation.tracks if t.label == label):
-            numbers = m.words("at_once", {"label": label}, range(2, 13), m.whole, "image")
-            yield _Line("count", "at_once", {"label": label}, numbers, m.whole)
+            most = m.words("at_once", {"label": label}, numbers, m.whole, "image")
+            yield _Line("count", "at_once", {"label": label}, most, m.whole)
 
 
 def _view(m: Material) -> _Line:
     """How the view goes; where no word fits, that it goes."""
-    words = m.words("view", {}, VIEWS, m.whole, "image")
-    words += m.each("not", [{"predicate": "view", "args": {"is": "static"}}], m.whole, "image")
+    words = m.words("view", {}, VIEWS, m.whole, "image") + _not_view(m, ["static"])
     return _Line("dynamics", "view", {}, words, m.whole)
+
+
+def _not_view(m: Material, words: Iterable[str]) -> Proposals:
+    return m.each("not", [{"predicate": "view", "args": {"is": word}} for word in words], m.whole, "image")
 
 
 def _about_one(m: Material, track: Track, span: Span) -> Iterator[_Line]:

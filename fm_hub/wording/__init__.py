@@ -67,6 +67,8 @@ def option_key(claim: Claim) -> str:
         return f"{float(args['lo'])}-{float(args['hi'])}"
     if claim.predicate == "moves":
         return "yes" if args["is"] else "no"
+    if claim.predicate == "not" and args["predicate"] == "view":
+        return f"not-{args['args']['is']}"
     if "is" in args:
         return str(args["is"])
     return f"{claim.predicate}-{args['side']}" if "side" in args else claim.predicate
