@@ -8,6 +8,7 @@ Lucas-Kanade forwards and backwards; RANSAC fits a similarity. Motions are compl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,22 @@ class Motion:
 UNKNOWN = Motion(inliers=0.0, ok=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A small grey frame (h, w) uint8, and where in it the background may be seen (h, w) bool."""
 
     grey: NDArray[np.uint8]
     free: NDArray[np.bool_]
+
+    @cached_property
+    def corners(self) -> NDArray[np.float32]:
+        """(h, w) how strong the corner is that a pixel is, 0 where it is none; at least 3 pixels apart."""
+        import cv2
+
+        strength = cv2.cornerMinEigenVal(self.grey.astype(np.float32) / 255, 5)
+        peak = (strength >= cv2.dilate(strength, np.ones((7, 7), np.uint8))) & (strength > LEAST_CORNER)
+        peak[:8], peak[-8:], peak[:, :8], peak[:, -8:] = False, False, False, False
+        return np.where(peak, strength, np.float32(0))
 
 
 def motion_between(before: Picture, now: Picture, size: tuple[int, int]) -> Motion:
@@ -62,7 +73,7 @@ def motion_between(before: Picture, now: Picture, size: tuple[int, int]) -> Moti
     Where corners are too few or disagree, the small shift that they have in common (a hand's shake), if any.
     """
     small = (before.grey.shape[1], before.grey.shape[0])
-    p, q = _matches(before.grey, now.grey, before.free & now.free)
+    p, q = _matches(before, now)
     fitted, inlier = _fit(p, q, small, size)
     if fitted.ok and fitted.inliers > CLEAR_INLIERS:
         return fitted
@@ -72,15 +83,11 @@ def motion_between(before: Picture, now: Picture, size: tuple[int, int]) -> Moti
     return shaken if shaken.ok and (wider or not fitted.ok) else fitted
 
 
-def _corners(grey: NDArray[np.uint8], free: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(N, 1, 2) the strongest corners of each cell, at least 3 pixels apart."""
-    import cv2
-
-    strength = cv2.cornerMinEigenVal(grey.astype(np.float32) / 255, 5)
-    peak = (strength >= cv2.dilate(strength, np.ones((7, 7), np.uint8))) & (strength > LEAST_CORNER) & free
-    peak[:8], peak[-8:], peak[:, :8], peak[:, -8:] = False, False, False, False
-    y, x = np.nonzero(peak)
-    height, width = grey.shape
+def _corners(picture: Picture, free: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(N, 1, 2) the strongest corners of each cell."""
+    strength = picture.corners
+    y, x = np.nonzero((strength > 0) & free)
+    height, width = strength.shape
     cell = (y * CELLS[1] // height) * CELLS[0] + x * CELLS[0] // width
     order = np.lexsort((x, y, -strength[y, x], cell))
     _, first = np.unique(cell[order], return_index=True)
@@ -89,18 +96,16 @@ def _corners(grey: NDArray[np.uint8], free: NDArray[np.bool_]) -> NDArray[np.flo
     return np.stack([x[best], y[best]], 1).astype(np.float32)[:, None]
 
 
-def _matches(
-    before: NDArray[np.uint8], now: NDArray[np.uint8], free: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _matches(before: Picture, now: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Points (N, 2) in the frame before and where they are now, in small pixels."""
     import cv2
 
-    p = _corners(before, free)
+    p = _corners(before, before.free & now.free)
     if not len(p):
         return p[:, 0], p[:, 0]
     flow: dict[str, Any] = {"winSize": (21, 21), "maxLevel": 4}
-    q, there, _ = cv2.calcOpticalFlowPyrLK(before, now, p, None, **flow)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(now, before, q, None, **flow)
+    q, there, _ = cv2.calcOpticalFlowPyrLK(before.grey, now.grey, p, None, **flow)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(now.grey, before.grey, q, None, **flow)
     good = (there.ravel() == 1) & (again.ravel() == 1) & (np.linalg.norm((back - p)[:, 0], axis=1) < ROUND_TRIP)
     return p[good, 0], q[good, 0]
 
