@@ -118,21 +118,21 @@ class Background:
         """
         import cv2
 
-        laid, shown = [], []
-        for f in np.unique(np.linspace(0, len(self._frames) - 1, FRAMES).round().astype(int)).tolist():
+        those = np.unique(np.linspace(0, len(self._frames) - 1, FRAMES).round().astype(int)).tolist()
+        laid = np.empty((len(those), *self._size[::-1], 3), np.int16)
+        count = np.zeros(self._size[::-1], np.intp)
+        for k, f in enumerate(those):
             taken = _inside(_spare(self._people.get(f, np.empty((0, 4)))), self._frames[f].shape[:2])
             picture = np.dstack([_soft(self._frames[f]), np.where(taken, 0, 255).astype(np.uint8)])
             if not self._still:
                 picture = np.asarray(cv2.warpAffine(picture, self._maps[f], self._size), np.uint8)
             free = picture[..., 3] == 255
-            laid.append(np.where(free[..., None], picture[..., :3], np.int16(NOTHING)))
-            shown.append(free)
-        count: NDArray[np.intp] = np.stack(shown).sum(axis=0, dtype=np.intp)
-        ordered: NDArray[np.int16] = np.stack(laid)
-        ordered.sort(axis=0)
-        low, ground, up = (np.take_along_axis(ordered, (count * k // 4)[None, ..., None], 0)[0] for k in (1, 2, 3))
+            laid[k] = np.where(free[..., None], picture[..., :3], np.int16(NOTHING))
+            count += free
+        laid.sort(axis=0)
+        low, ground, up = (np.take_along_axis(laid, (count * k // 4)[None, ..., None], 0)[0] for k in (1, 2, 3))
         bound = np.minimum(NOISE + SPREADS * ((up - low) // 2).max(2), NEVER)
-        return np.dstack([ground, np.where(count < FEWEST, NEVER, bound)]).astype(np.uint8)
+        return np.dstack([np.minimum(ground, NEVER), np.where(count < FEWEST, NEVER, bound)]).astype(np.uint8)
 
 
 def _soft(frame: Pixels) -> Pixels:
