@@ -67,3 +67,20 @@ def test_other_groups_and_short_sights_are_left_alone() -> None:
     assert uncrossed([("person", one), ("hand", other)], frames, T) == [one, other]
     brief = [h for h in other if 15 <= h[0] <= 24]
     assert uncrossed([("person", one), ("person", brief)], frames, T) == [one, brief]
+
+
+def test_who_takes_over_from_one_that_was_lost_behind_them_is_that_one() -> None:
+    """Two in other colours pass; the one behind is lost, the other goes on as theirs, and a third begins."""
+    frames, a, b = scene(100 + 80 * T, 420 - 80 * T, (3, 9))
+    met = [f for f in range(len(T)) if len(frames[f]) == 1]
+    first, last = met[0], met[-1]
+    wrong = [h for h in a if h[0] <= last] + [h for h in b if h[0] > last]
+    lost, third = [h for h in b if h[0] < first], [h for h in a if h[0] > last + 3]
+    own, other = uncrossed([("person", wrong), ("person", lost), ("person", third)], frames, T)
+    for hits, colour, way in ((own, 3, 1), (other, 9, -1)):
+        assert {int(frames[f].look[k].argmax()) for f, k in hits if not first <= f <= last} == {colour}
+        assert way * (places(hits, frames)[-1] - places(hits, frames)[0]) > 250
+    right = [("person", a), ("person", lost), ("person", [h for h in b if h[0] > last])]
+    assert uncrossed(right, frames, T) == [own for _, own in right]
+    cars = [("person", wrong), ("car", lost), ("person", third)]
+    assert len(uncrossed(cars, frames, T)) == 3

@@ -53,7 +53,7 @@ def looked_again(tracks: Sequence[Track], seen: Sequence[Detections], film: Film
         return whole
     strangers = []
     for new in overlooked(seen, whole, film, background):
-        known = continued(new, _people(whole), film.t)
+        known = continued(new, _people(whole), film, background)
         if known is None:
             strangers.append(new)
         else:
@@ -105,12 +105,13 @@ def _boxes(people: Iterable[Track], film: Film, most: int = VISIBLE) -> dict[int
 
 
 def _may_be(people: Iterable[Track], film: Film) -> dict[int, Floats]:
-    """The boxes (N, 4) in each frame where people are, or may be: who was lost may stand there still."""
+    """The boxes (N, 4) in each frame where people are, or may be: who was lost before a still view may stand there."""
     boxes: dict[int, list[Floats]] = {}
-    count = len(film.frames)
+    count, still = len(film.frames), film.camera.label == "static"
     for one in people:
-        around = zip(np.clip(np.arange(count) - one.frame[0], 0, len(one.frame) - 1), range(count), strict=True)
-        for k, frame in around:
+        first, last = (0, count - 1) if still else (int(one.frame[0]), int(one.frame[-1]))
+        for frame in range(first, last + 1):
+            k = min(max(frame - int(one.frame[0]), 0), len(one.frame) - 1)
             boxes.setdefault(frame, []).append(one.bbox[k] / film.sides)
     return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
 

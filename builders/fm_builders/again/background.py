@@ -42,25 +42,32 @@ Mask = NDArray[np.bool_]
 class Background:
     """What the frames of a film have in common, ``people`` (N, 4) left out of each of them in which some are known.
 
-    ``known`` is false where the view's motion is not, or takes it too far.
+    ``known`` is false where the view's motion is not, or takes it too far. Of a still view it need not be known in
+    every frame: one in which it is not says nothing.
     """
 
     def __init__(self, film: Film, people: Mapping[int, Floats]) -> None:
-        self._frames, self._people = film.frames, people
+        self._frames, self._people, self._clear = film.frames, people, film.camera.ok
         wide, high = film.size
-        turn, shift = _laid(film)
+        self._turn, self._shift = _laid(film)
         corners = np.array([0, wide, high * 1j, wide + high * 1j])
-        at = turn[:, None] * corners + shift[:, None]
+        at = self._turn[:, None] * corners + self._shift[:, None]
         sides = np.array([np.ptp(at.real), np.ptp(at.imag)])
-        self.known = bool(film.camera.ok.all() and sides.prod() <= LARGEST * wide * high)
+        followed = self._clear.all() or film.camera.label == "static"
+        self.known = bool(followed and sides.prod() <= LARGEST * wide * high)
         if not self.known:
             return
         self._still = bool(np.abs(at - at[:1]).max() <= STILL)
         corner = complex(np.floor(at.real.min()), np.floor(at.imag.min()))
-        self._maps = [_matrix(a, b - corner) for a, b in zip(turn, shift, strict=True)]
+        self._maps = [_matrix(a, b - corner) for a, b in zip(self._turn, self._shift, strict=True)]
         self._size = (wide, high) if self._still else (int(sides[0]) + 2, int(sides[1]) + 2)
         self._ground = self._median()
         self._told: dict[int, tuple[Mask, Mask]] = {}
+
+    def laid(self, frame: NDArray[np.integer], points: Floats) -> Floats:
+        """Points (N, 2) of one frame each, (N,), where they are in the middle one: what is fixed in the world stays."""
+        z = self._turn[frame] * (points[:, 0] + 1j * points[:, 1]) + self._shift[frame]
+        return np.stack([z.real, z.imag], 1)
 
     def part(self, frame: int, place: Floats, others: Floats) -> Floats | None:
         """The box (4,) of what is to be seen of a person expected at ``place`` (4,); None where pixels do not say.
@@ -99,6 +106,8 @@ class Background:
         import cv2
 
         high, wide = self._frames[frame].shape[:2]
+        if not self._clear[frame]:
+            return np.zeros((high, wide), bool), np.zeros((high, wide), bool)
         under = self._ground
         if not self._still:
             under = cv2.warpAffine(
@@ -112,13 +121,14 @@ class Background:
         return (differs if differs.mean() <= LIGHT else np.zeros_like(known)), known
 
     def _median(self) -> Pixels:
-        """(H, W, 4) the median of what the frames show, and how far from it a pixel is something else.
+        """(H, W, 4) the median of what the frames show, and how far from it something else is.
 
         ``NEVER`` where too few of them show one.
         """
         import cv2
 
-        those = np.unique(np.linspace(0, len(self._frames) - 1, FRAMES).round().astype(int)).tolist()
+        clear = np.flatnonzero(self._clear)
+        those = clear[np.unique(np.linspace(0, len(clear) - 1, FRAMES).round().astype(int))].tolist()
         laid = np.empty((len(those), *self._size[::-1], 3), np.int16)
         count = np.zeros(self._size[::-1], np.intp)
         for k, f in enumerate(those):
@@ -131,7 +141,8 @@ class Background:
             count += free
         laid.sort(axis=0)
         low, ground, up = (np.take_along_axis(laid, (count * k // 4)[None, ..., None], 0)[0] for k in (1, 2, 3))
-        bound = np.minimum(NOISE + SPREADS * ((up - low) // 2).max(2), NEVER)
+        spread = np.minimum(up - ground, ground - low)  # who stands there for a while spreads one side alone
+        bound = np.minimum(NOISE + SPREADS * spread.max(2), NEVER)
         return np.dstack([np.minimum(ground, NEVER), np.where(count < FEWEST, NEVER, bound)]).astype(np.uint8)
 
 
@@ -155,6 +166,8 @@ def _laid(film: Film) -> tuple[Complex, Complex]:
 
 
 def _matrix(a: complex, b: complex) -> Floats:
+    """The map as OpenCV takes it, for whom a pixel's middle, not its corner, has whole numbers."""
+    b += (0.5 + 0.5j) * (a - 1)
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 

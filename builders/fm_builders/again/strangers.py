@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fm_builders.again.background import Background
 from fm_builders.again.film import Film
 from fm_builders.boxes import area, centre, iou
-from fm_builders.detectors import Detections
+from fm_builders.detectors import UNKNOWN, Detections
 from fm_builders.trackers.two_stage import TwoStageTracker
 from fm_builders.unexplained import unexplained
 from fm_hub.records import INTERPOLATED, VISIBLE, Track
@@ -28,7 +28,7 @@ TALL, WIDE = 9, 5  # pixels between parts of one body, up and down and to the si
 SCORE = 0.5  # nothing says how sure a region is
 FEWEST = 5  # frames in which something moved
 WENT = 1.0  # sizes of itself that it goes
-LOOKS = 8  # frames in which it is looked at closely, at most
+LOOKS, LEAST_LOOKS = 8, 3  # frames in which it is looked at closely, at most and at least
 A_FRAME = 0.5  # looks a frame of the clip, at most: each is a forward pass, as beside others scores are half as high
 PERSON = 0.15  # median of NanoDet's scores: it gives people 0.2 to 0.5, and all else hardly ever more than 0.1
 SAME = 0.45  # IoU with what moved
@@ -42,39 +42,44 @@ Floats = NDArray[np.float64]
 def overlooked(seen: Sequence[Detections], tracks: Sequence[Track], film: Film, background: Background) -> list[Track]:
     """Tracks of people who are neither in ``seen`` nor in ``tracks``, in pixels of the clip; boxes are what moved.
 
-    ``seen`` (N,) is what was seen in each frame of the film, hands left aside. ``background`` must be known.
+    ``seen`` (N,) is what was seen in each frame of the film, hands left aside, and what merely moved: ``tracks`` of
+    what has no name may be the very people. ``background`` must be known.
     """
     (wide, high), clip_id = film.size, film.camera.clip_id
+    named = [track for track in tracks if track.label != UNKNOWN]
     moved = []
     for f, one in enumerate(seen):
         boxes = _regions(background.apart(f)[0], MOST * high * wide) * film.sides
         new = Detections.of("background", boxes, [SCORE] * len(boxes), ["person"] * len(boxes))
-        moved.append(unexplained(new, Detections.concat([_without_hands(one), _in_frame(tracks, f)])))
+        moved.append(unexplained(new, Detections.concat([_without_hands(one), _in_frame(named, f)])))
     size = (round(wide * film.scale[0]), round(high * film.scale[1]))
     found, _ = TwoStageTracker().track(moved, film.t, size, clip_id, "overlooked")
-    left, people = A_FRAME * len(film.frames), []
-    for track in sorted(filter(_went, found), key=lambda x: -int((x.state == VISIBLE).sum())):
-        at = np.flatnonzero(track.state == VISIBLE)
-        looked = at[np.unique(np.linspace(0, len(at) - 1, LOOKS).round().astype(int))]
-        if len(at) < FEWEST or left < len(looked):
+    going = [track for track in found if _went(track, film, background)]
+    left, people = int(A_FRAME * len(film.frames)), []
+    for track in sorted(going, key=lambda x: -int((x.state == VISIBLE).sum())):
+        at, most = np.flatnonzero(track.state == VISIBLE), min(LOOKS, left)
+        if len(at) < FEWEST or most < LEAST_LOOKS:
             break
+        looked = at[np.unique(np.linspace(0, len(at) - 1, most).round().astype(int))]
         left -= len(looked)
         if _is_person(track, looked, film):
             people.append(track)
     return people
 
 
-def continued(track: Track, known: Sequence[Track], t: NDArray[np.float64]) -> Track | None:
-    """The one of ``known`` of whom ``track`` is the part before they were seen, or after; None if there is none."""
+def continued(track: Track, known: Sequence[Track], film: Film, background: Background) -> Track | None:
+    """The nearest of ``known`` of whom ``track`` is the part before they were seen, or after; None if there is none."""
+    near: list[tuple[float, Track]] = []
     for other in known:
         for first, then in ((track, other), (other, track)):
-            apart = t[then.frame[0]] - t[first.frame[-1]]
-            ends = np.stack([first.bbox[-1], then.bbox[0]])
+            soon = 0 < film.t[then.frame[0]] - film.t[first.frame[-1]] <= SOON_S
+            ends = np.stack([first.bbox[-1], then.bbox[0]]) / film.sides
             sides = np.sqrt(np.maximum(area(ends), 1.0))
-            near = float(np.hypot(*np.diff(centre(ends), axis=0)[0])) <= NEAR * float(sides.max())
-            if 0 < apart <= SOON_S and near and sides.max() <= GROWN * sides.min():
-                return other
-    return None
+            places = background.laid(np.array([first.frame[-1], then.frame[0]]), centre(ends))
+            apart = float(np.hypot(*(places[1] - places[0]))) / float(sides.max())
+            if soon and apart <= NEAR and sides.max() <= GROWN * sides.min():
+                near.append((apart, other))
+    return min(near, key=lambda one: one[0])[1] if near else None
 
 
 def _without_hands(seen: Detections) -> Detections:
@@ -101,9 +106,10 @@ def _regions(differs: Mask, most: float) -> Floats:
     return boxes
 
 
-def _went(track: Track) -> bool:
-    """Whether what moved went somewhere: an arm does not, nor what is seen where somebody stood."""
-    path, size = centre(track.bbox), float(np.median(np.sqrt(area(track.bbox))))
+def _went(track: Track, film: Film, background: Background) -> bool:
+    """Whether what moved went somewhere before the background: an arm does not, nor where somebody stood."""
+    boxes = track.bbox / film.sides
+    path, size = background.laid(track.frame, centre(boxes)), float(np.median(np.sqrt(area(boxes))))
     return float(np.hypot(*np.ptp(path, axis=0))) >= WENT * size
 
 

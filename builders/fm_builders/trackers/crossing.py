@@ -3,13 +3,15 @@
 While two alike things overlap, a detector sees one of them, or neither, and association frame by frame may leave with
 the wrong one. Here each such meeting is looked at once more, whole: if the ways, sizes and colours before and after
 agree much better with the identities exchanged, they are exchanged. Two that were seen apart all along are left alone.
+So is looked at where one is lost as it meets another, and soon a third begins there: the other may have gone on as the
+one that was lost, and the third may be the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ TOUCH = 0.05  # IoU from which two meet
 ONE = 0.4  # IoU from which they could be taken for one
 PAUSE = 3  # frames apart that do not end a meeting
 LOOK_WEIGHT = 3.0  # of unlike colours, against one size of the thing between the places
+HIDDEN_S, BOTH_S = 1.5, 0.3  # seconds from the end of one to the beginning of a third, or that both are there
+CLOSE = 1.5  # sizes from the other that they end and begin
 CLEAR, MUCH = 0.3, 0.7  # by how much, and to what share of it, an exchange must lower the disagreement
 
 
@@ -52,6 +56,8 @@ def uncrossed(
 ) -> list[list[Hit]]:
     """The detections of each thing (its group, and hits with frames rising), exchanged after a meeting where needed.
 
+    There are fewer where one is found to go on as another.
+
     ``detections`` has one entry a frame, ``t`` (N,) their times in seconds.
     """
     hits = [list(own) for _, own in things]
@@ -59,7 +65,10 @@ def uncrossed(
         if things[i][0] == things[j][0]:
             for start, end in _meetings(hits[i], hits[j], detections):
                 hits[i], hits[j] = _settled(hits[i], hits[j], (start, end), detections, t)
-    return hits
+    for i, j, k in permutations(range(len(things)), 3):
+        if things[i][0] == things[j][0] == things[k][0] and hits[j] and hits[k]:
+            hits[i], hits[j], hits[k] = _handed_on(hits[i], hits[j], hits[k], detections, t)
+    return [own for own in hits if own]
 
 
 def _boxes(hits: Sequence[Hit], detections: Sequence[Detections]) -> NDArray[np.float64]:
@@ -106,6 +115,45 @@ def _settled(
     return (
         [h for h in a if h[0] <= cut] + [h for h in b if h[0] > cut],
         [h for h in b if h[0] <= cut] + [h for h in a if h[0] > cut],
+    )
+
+
+def _handed_on(
+    a: list[Hit], b: list[Hit], c: list[Hit], detections: Sequence[Detections], t: NDArray[np.float64]
+) -> tuple[list[Hit], list[Hit], list[Hit]]:
+    """The three as they are; or, where ``b`` ends and ``c`` begins near ``a``, ``a`` then ``c``, ``b`` then ``a``."""
+    end, start = b[-1][0], c[0][0]
+    met = bool(a) and a[0][0] < end and start < a[-1][0] and -BOTH_S <= t[start] - t[end] <= HIDDEN_S
+    if not (met and _near(a, b[-1], detections) and _near(a, c[0], detections)):
+        return a, b, c
+    middle = (t[start] + t[end]) / 2
+    low, high = sorted((t[start], t[end]))
+
+    def part(own: list[Hit], first: float, last: float) -> _Side | None:
+        return _side([h for h in own if first <= t[h[0]] <= last], middle, detections, t)
+
+    a0, b0 = (part(own, low - AROUND, low) for own in (a, b))
+    a1, c1 = (part(own, high, high + AROUND) for own in (a, c))
+    if a0 is None or b0 is None or a1 is None or c1 is None:
+        return a, b, c
+    kept, exchanged = a0.disagrees(a1) + b0.disagrees(c1), a0.disagrees(c1) + b0.disagrees(a1)
+    if kept - exchanged < CLEAR or exchanged > MUCH * kept:
+        return a, b, c
+    cut = (start + end) / 2
+    return (
+        [h for h in a if h[0] <= cut] + [h for h in c if h[0] > cut],
+        [h for h in b if h[0] <= cut] + [h for h in a if h[0] > cut],
+        [],
+    )
+
+
+def _near(a: Sequence[Hit], hit: Hit, detections: Sequence[Detections]) -> bool:
+    """Whether a detection lies near where a thing is in its frame, seen there or not."""
+    boxes, frames = _boxes(a, detections), [f for f, _ in a]
+    box = np.array([np.interp(hit[0], frames, boxes[:, k]) for k in range(4)])
+    other = detections[hit[0]].bbox[hit[1]].astype(np.float64)
+    return float(np.linalg.norm(centre(box[None]) - centre(other[None]))) <= CLOSE * float(
+        np.sqrt(max(area(box[None])[0], 1.0))
     )
 
 
