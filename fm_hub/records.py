@@ -266,7 +266,7 @@ class Track:
     ``frame`` (N,) int32, rising; ``bbox`` (N, 4) float32 pixels; ``score`` (N,) float32;
     ``state`` (N,) int8: 0 visible (detected in that frame), 1 interpolated, or found only because the track leads
     there, 2 lost. ``quality`` in 0..1 is for the whole track: questions are made of good tracks only. ``parent`` is
-    the track of the person that a hand belongs to, or empty. ``detector`` names the model that saw it, or ``background``
+    the track of the person that a hand belongs to, or empty. ``detector`` is the model that saw it, or ``background``
     where it is what moved before it. ``side`` is ``left`` or ``right`` for the hand of its owner's body (not of the
     picture), or empty where it is not known, or no hand. ``colour`` is one word where nearly all of the thing is of
     that colour, else empty.
