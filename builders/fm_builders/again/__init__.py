@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -140,25 +140,27 @@ def _walk(walks: Sequence[Walk], film: Film, most: int) -> None:
 
 def _completed(track: Track, found: Sequence[Found], film: Film) -> Track:
     """The track with what was found, and with straight lines between all that is known of it."""
-    known = {one.frame: (one.box * film.sides, one.score) for one in found}
-    seen = track.state == VISIBLE
-    own = zip(track.frame[seen].tolist(), track.bbox[seen], track.score[seen].tolist(), strict=True)
-    known.update({frame: (box, score) for frame, box, score in own})
-    at = sorted(known)
-    boxes, scores = (np.array([known[f][k] for f in at], np.float64) for k in (0, 1))
-    run = run_of(np.array(at), boxes, scores, film.t)
-    run.state[(run.state == VISIBLE) & ~np.isin(run.frame, track.frame[seen])] = INTERPOLATED
-    return replace(track, **run._asdict())
+    return _led(track, {one.frame: (one.box * film.sides, one.score) for one in found}, VISIBLE, film)
 
 
 def _joined(track: Track, part: Track, film: Film) -> Track:
     """A track with another part of the same person, in state 1."""
-    both = [(x.frame[k], x.bbox[k], x.score[k]) for x in (part, track) for k in np.flatnonzero(x.state <= INTERPOLATED)]
-    known = {int(frame): (box, float(score)) for frame, box, score in both}
+    return _led(track, _rows(part, INTERPOLATED), INTERPOLATED, film)
+
+
+def _led(track: Track, more: Mapping[int, tuple[Floats, float]], most: int, film: Film) -> Track:
+    """A track with ``more`` boxes and scores by frame, in state 1, where its own, up to state ``most``, are silent."""
+    known = {**more, **_rows(track, most)}
     at = sorted(known)
-    run = run_of(np.array(at), np.array([known[f][0] for f in at]), np.array([known[f][1] for f in at]), film.t)
+    boxes, scores = (np.array([known[f][k] for f in at], np.float64) for k in (0, 1))
+    run = run_of(np.array(at), boxes, scores, film.t)
     run.state[(run.state == VISIBLE) & ~np.isin(run.frame, track.frame[track.state == VISIBLE])] = INTERPOLATED
     return replace(track, **run._asdict())
+
+
+def _rows(track: Track, most: int) -> dict[int, tuple[Floats, float]]:
+    """The boxes and scores by frame, in states up to ``most``."""
+    return {int(track.frame[k]): (track.bbox[k], float(track.score[k])) for k in np.flatnonzero(track.state <= most)}
 
 
 def _fitted(track: Track, people: Sequence[Track], background: Background, film: Film) -> Track:

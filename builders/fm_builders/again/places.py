@@ -14,7 +14,7 @@ from fm_builders.boxes import area, clipped, iou
 from fm_builders.detectors import Detections
 from fm_builders.detectors.looks import looks
 
-__all__ = ["MOST", "NEAREST", "Found", "Look", "Person", "Walk", "between", "beyond"]
+__all__ = ["MOST", "NEAREST", "Found", "Look", "Person", "Walk", "between", "beyond", "square"]
 
 NEAREST, OF_SIZE, OF_LOOK = 15, 7, 5  # sights nearest to the place: that may count; for size; for colours
 AT_EDGE = 2.0  # pixels from the frame's edge, within which a body may go on behind it
@@ -131,9 +131,14 @@ class _Body:
 
     def square(self, frame: int, middle: Floats) -> Look:
         """What to look at for someone at ``middle``."""
-        half = SQUARE * float(self.sides.max()) / 2
-        x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [*self.size] * 2).astype(int)
-        return Look(frame, (int(x1), int(y1), int(x2), int(y2)))
+        return Look(frame, square(middle, float(self.sides.max()), self.size))
+
+
+def square(middle: Floats, longest: float, size: Floats) -> tuple[int, int, int, int]:
+    """The part (x1, y1, x2, y2) of a frame of ``size`` (W, H) to look at for someone so long at ``middle`` (2,)."""
+    half = SQUARE * longest / 2
+    x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [*size] * 2).astype(int)
+    return int(x1), int(y1), int(x2), int(y2)
 
 
 def _body(person: Person, near: Sequence[int]) -> _Body | None:

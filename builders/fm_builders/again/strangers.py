@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fm_builders.again.background import Background
 from fm_builders.again.film import Film
+from fm_builders.again.places import square
 from fm_builders.boxes import area, centre, iou
 from fm_builders.detectors import UNKNOWN, Detections
 from fm_builders.trackers.two_stage import TwoStageTracker
@@ -32,7 +33,6 @@ LOOKS, LEAST_LOOKS = 8, 3  # frames in which it is looked at closely, at most an
 A_FRAME = 0.5  # looks a frame of the clip, at most: each is a forward pass, as beside others scores are half as high
 PERSON = 0.15  # median of NanoDet's scores: it gives people 0.2 to 0.5, and all else hardly ever more than 0.1
 SAME = 0.45  # IoU with what moved
-SQUARE = 2.4  # side of what is shown, in the longer sides of what moved
 SOON_S, NEAR, GROWN = 1.0, 1.5, 1.8  # seconds, sizes, and growth, from one track to the next of the same person
 
 Mask = NDArray[np.bool_]
@@ -118,8 +118,8 @@ def _is_person(track: Track, looked: NDArray[np.intp], film: Film) -> bool:
     scores = []
     for k in looked:
         box = track.bbox[k] / film.sides
-        middle, half = (box[:2] + box[2:]) / 2, SQUARE * float((box[2:] - box[:2]).max()) / 2
-        x1, y1, x2, y2 = np.clip(np.round([*(middle - half), *(middle + half)]), 0, [*film.size] * 2).astype(int)
+        longest = float((box[2:] - box[:2]).max())
+        x1, y1, x2, y2 = square((box[:2] + box[2:]) / 2, longest, np.array(film.size))
         there = film.see([film.frames[track.frame[k]][y1:y2, x1:x2]])[0]
         fits = iou(there.bbox, (box - np.array([x1, y1, x1, y1]))[None])[:, 0] >= SAME
         scores.append(float(there.score[fits].max(initial=0.0)))

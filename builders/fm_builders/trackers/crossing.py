@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +65,9 @@ def uncrossed(
         if things[i][0] == things[j][0]:
             for start, end in _meetings(hits[i], hits[j], detections):
                 hits[i], hits[j] = _settled(hits[i], hits[j], (start, end), detections, t)
-    for i, j, k in permutations(range(len(things)), 3):
-        if things[i][0] == things[j][0] == things[k][0] and hits[j] and hits[k]:
+    soon = [(j, k) for j, k in permutations(range(len(things)), 2) if _soon(hits[j], hits[k], t)]
+    for i, (j, k) in product(range(len(things)), soon):
+        if i not in (j, k) and things[i][0] == things[j][0] == things[k][0] and hits[j] and hits[k]:
             hits[i], hits[j], hits[k] = _handed_on(hits[i], hits[j], hits[k], detections, t)
     return [own for own in hits if own]
 
@@ -123,7 +124,7 @@ def _handed_on(
 ) -> tuple[list[Hit], list[Hit], list[Hit]]:
     """The three as they are; or, where ``b`` ends and ``c`` begins near ``a``, ``a`` then ``c``, ``b`` then ``a``."""
     end, start = b[-1][0], c[0][0]
-    met = bool(a) and a[0][0] < end and start < a[-1][0] and -BOTH_S <= t[start] - t[end] <= HIDDEN_S
+    met = bool(a) and a[0][0] < end and start < a[-1][0] and _soon(b, c, t)
     if not (met and _near(a, b[-1], detections) and _near(a, c[0], detections)):
         return a, b, c
     middle = (t[start] + t[end]) / 2
@@ -145,6 +146,11 @@ def _handed_on(
         [h for h in b if h[0] <= cut] + [h for h in a if h[0] > cut],
         [],
     )
+
+
+def _soon(b: Sequence[Hit], c: Sequence[Hit], t: NDArray[np.float64]) -> bool:
+    """Whether one begins as another ends."""
+    return bool(-BOTH_S <= t[c[0][0]] - t[b[-1][0]] <= HIDDEN_S)
 
 
 def _near(a: Sequence[Hit], hit: Hit, detections: Sequence[Detections]) -> bool:
